@@ -1,0 +1,271 @@
+"""The decoding loop: a model, a strategy and a seed give a trace.
+
+The loop owns the passes, the randomness and the record; the strategy owns the choice (`mi_core.selection`).
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from mi_core.errors import Cancelled, FormatError, InputError, SettingError
+from mi_core.information import entropy
+from mi_core.models.protocol import Model, ModelOutput
+from mi_core.selection import Selection, StepView, Strategy, get_strategy
+from mi_core.shapes import PairBatch, Tokens
+
+SCHEMA = 1
+
+
+class MISource(Protocol):
+    """Where a strategy's MI matrix comes from."""
+
+    @property
+    def name(self) -> str: ...
+
+    def __call__(self, model: Model, tokens: Tokens, output: ModelOutput) -> tuple[PairBatch, list[int]]:
+        """MI of each sequence and the extra forward passes that it took."""
+        ...
+
+
+@dataclass(frozen=True)
+class DecodeStep:
+    """One step: what was known, what was committed, why."""
+
+    positions: tuple[int, ...]  # committed together
+    tokens: tuple[int, ...]  # their symbols, parallel to `positions`
+    entropy: tuple[float, ...]  # (N,) nats before the step, 0 where revealed
+    confidence: tuple[float, ...]  # of the committed symbols, parallel to `positions`
+    pair_mi: tuple[tuple[int, int, float], ...]  # MI among the committed, strongest first; empty without a source
+    reason: str
+    spent: float | None
+    budget: float | None
+    passes: int  # forward passes of this step, probes included
+    marginals: tuple[tuple[float, ...], ...] = ()  # (N, V) where asked for
+
+
+@dataclass(frozen=True)
+class DecodeTrace:
+    """One decoding run of one sequence."""
+
+    start: tuple[int, ...]  # token ids, mask where open
+    steps: tuple[DecodeStep, ...]
+    symbols: tuple[str, ...]
+    mask: str
+    model: str
+    strategy: str
+    settings: dict[str, int | float]
+    mi_source: str | None
+    seed: int
+    temperature: float
+
+    @property
+    def nfe(self) -> int:
+        """Forward passes in all; every pass counts, probes too."""
+        return sum(step.passes for step in self.steps)
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The finished sequence, token ids."""
+        return self.states[-1]
+
+    @property
+    def states(self) -> tuple[tuple[int, ...], ...]:
+        """Token ids before the first step and after each one, T+1 states."""
+        states = [self.start]
+        for step in self.steps:
+            state = list(states[-1])
+            for position, token in zip(step.positions, step.tokens, strict=True):
+                state[position] = token
+            states.append(tuple(state))
+        return tuple(states)
+
+    @property
+    def output(self) -> str:
+        """The finished sequence as text."""
+        return self.text(self.tokens)
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """Token ids as text."""
+        return "".join((*self.symbols, self.mask)[t] for t in tokens)
+
+    def committed_at(self) -> tuple[int | None, ...]:
+        """The step in which each position was committed, None where it was given."""
+        at: list[int | None] = [None] * len(self.start)
+        for index, step in enumerate(self.steps):
+            for position in step.positions:
+                at[position] = index
+        return tuple(at)
+
+    def to_json(self) -> str:
+        """The whole trace as JSON text, version and all."""
+        values = {k: v for k, v in self.__dict__.items() if k != "steps"}
+        steps = [dict(step.__dict__) for step in self.steps]
+        extra = {"nfe": self.nfe, "output": self.output}
+        return json.dumps({"kind": "decode-trace", "schema": SCHEMA, **extra, **values, "steps": steps})
+
+    @classmethod
+    def from_json(cls, text: str) -> "DecodeTrace":
+        """Read what `to_json` wrote.
+
+        Raises:
+            FormatError: not a trace, or one of another version.
+        """
+        try:
+            values = json.loads(text)
+            kind, schema = values.pop("kind"), values.pop("schema")
+        except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
+            raise FormatError("This file is not a decoding trace (JSON written by `decode --trace`).") from error
+        if (kind, schema) != ("decode-trace", SCHEMA):
+            raise FormatError(f"This file holds {kind} version {schema}; expected decode-trace version {SCHEMA}.")
+        values.pop("nfe", None), values.pop("output", None)
+        try:
+            steps = tuple(DecodeStep(**{k: _tuples(v) for k, v in step.items()}) for step in values.pop("steps"))
+            fixed = {k: _tuples(v) for k, v in values.items()}
+            return cls(**fixed, steps=steps)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise FormatError("This decoding trace is damaged: a field is missing or of another kind.") from error
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+@dataclass
+class _Run:
+    """One sequence under way."""
+
+    tokens: Tensor  # (N,)
+    generator: torch.Generator
+    start: tuple[int, ...]
+    steps: list[DecodeStep] = field(default_factory=list)
+    previous: Tensor | None = None
+
+
+def decode(
+    model: Model,
+    tokens: Tokens,
+    strategy: str | Strategy,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    seed: int = 0,
+    temperature: float = 0.0,
+    mi_source: MISource | None = None,
+    record_marginals: bool = False,
+    batch_size: int = 256,
+    progress: Callable[[int, int], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> list[DecodeTrace]:
+    """Decode B sequences until nothing is open.
+
+    Args:
+        tokens: (B, N) ids, the mask where open.
+        strategy: a registered name or a strategy.
+        settings: its parameters; defaults where left out.
+        seed: draws of sequence b depend on (seed, b) alone, not on the batch around it.
+        temperature: 0 commits the likeliest symbol, else symbols are drawn from p^(1/temperature).
+        mi_source: where MI comes from. Given to a strategy that needs none, it is only recorded.
+        record_marginals: keep p(x_i | revealed) of every step in the trace.
+        progress: called after every step with the positions committed so far and in all.
+        cancel: asked before every step.
+
+    Returns:
+        One trace for each sequence, in order.
+
+    Raises:
+        UnknownName, SettingError: an unknown strategy, a bad parameter, a negative temperature.
+        InputError: the strategy needs MI and there is no source, or it commits nothing.
+        Cancelled: `cancel` said so.
+    """
+    rule = get_strategy(strategy) if isinstance(strategy, str) else strategy
+    chosen_settings = rule.settings(settings)
+    if not 0 <= temperature < float("inf"):
+        raise SettingError(f"temperature must be at least 0, got {temperature}.")
+    runs = [_Run(row.clone(), _generator(seed, b), tuple(row.tolist())) for b, row in enumerate(tokens.cpu())]
+    total, done = int((tokens == model.vocab.mask_id).sum()), 0
+    while active := [run for run in runs if bool((run.tokens == model.vocab.mask_id).any())]:
+        if cancel is not None and cancel():
+            raise Cancelled(f"Decoding was cancelled with {done} of {total} positions committed.")
+        for part in range(0, len(active), batch_size):
+            group = active[part : part + batch_size]
+            done += _step(model, group, rule, chosen_settings, temperature, mi_source, record_marginals)
+        if progress is not None:
+            progress(done, total)
+    source = mi_source.name if mi_source is not None else None
+    return [
+        DecodeTrace(
+            run.start, tuple(run.steps), model.vocab.symbols, model.vocab.mask, model.name, rule.name,
+            chosen_settings, source, seed, temperature,
+        )
+        for run in runs
+    ]  # fmt: skip
+
+
+def _generator(seed: int, row: int) -> torch.Generator:
+    return torch.Generator().manual_seed((seed * 1_000_003 + row) % 2**63)
+
+
+def _step(
+    model: Model,
+    group: list[_Run],
+    rule: Strategy,
+    settings: Mapping[str, int | float],
+    temperature: float,
+    mi_source: MISource | None,
+    record_marginals: bool,
+) -> int:
+    """One step of every run in `group`; the number of positions committed."""
+    tokens = torch.stack([run.tokens for run in group])
+    output = model(tokens)
+    mi, extra = mi_source(model, tokens, output) if mi_source is not None else (None, [0] * len(group))
+    log_probs = output.log_probs.cpu()
+    committed = 0
+    for b, run in enumerate(group):
+        pair_mi = mi[b].double().cpu() if mi is not None else None
+        masked = run.tokens == model.vocab.mask_id
+        view = StepView(log_probs[b], masked, len(run.steps), pair_mi, run.previous)
+        selection = rule.select(view, settings)
+        positions = (selection.chosen & masked).nonzero()[:, 0]
+        if not len(positions):
+            raise InputError(f"Strategy {rule.name} committed nothing in step {len(run.steps) + 1}, so it cannot end.")
+        drawn = _draw(log_probs[b], temperature, run.generator)
+        run.tokens[positions] = drawn[positions]
+        run.steps.append(_record(view, selection, positions, drawn, 1 + extra[b], record_marginals))
+        run.previous = log_probs[b]
+        committed += len(positions)
+    return committed
+
+
+def _draw(log_probs: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """A symbol for every position, (N,). One uniform number each, so that equal seeds meet equal luck."""
+    if temperature == 0:
+        return log_probs.argmax(-1)
+    cumulative = torch.softmax(log_probs / temperature, dim=-1).cumsum(-1)
+    uniform = torch.rand(len(log_probs), 1, generator=generator, dtype=torch.float64)
+    return (cumulative <= uniform * cumulative[:, -1:]).sum(-1).clamp_max(log_probs.shape[-1] - 1)
+
+
+def _record(
+    view: StepView, selection: Selection, positions: Tensor, drawn: Tensor, passes: int, record_marginals: bool
+) -> DecodeStep:
+    probs = view.log_probs.exp()
+    pairs: list[tuple[int, int, float]] = []
+    if view.mi is not None:
+        at = positions.tolist()
+        pairs = [(i, j, float(view.mi[i, j])) for a, i in enumerate(at) for j in at[a + 1 :]]
+        pairs.sort(key=lambda pair: -pair[2])
+    return DecodeStep(
+        positions=tuple(positions.tolist()),
+        tokens=tuple(drawn[positions].tolist()),
+        entropy=tuple(entropy(view.log_probs).tolist()),
+        confidence=tuple(probs[positions, drawn[positions]].tolist()),
+        pair_mi=tuple(pairs),
+        reason=selection.reason,
+        spent=selection.spent,
+        budget=selection.budget,
+        passes=passes,
+        marginals=tuple(tuple(row) for row in probs.tolist()) if record_marginals else (),
+    )

@@ -1,0 +1,80 @@
+"""What a masked diffusion model has to answer, whoever trained it.
+
+Everything above this line of the package (probing, heads, decoding) sees a model through `Model` alone. A new
+model family is one adapter; nothing else changes.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from mi_core.errors import InputError
+from mi_core.shapes import Hidden, LogProbs, Masked, Tokens
+from mi_core.vocab import Vocab
+
+
+@dataclass(frozen=True, eq=False)
+class ModelOutput:
+    """One forward pass."""
+
+    log_probs: LogProbs  # float64 nats; a revealed position holds 0 at its symbol, -inf elsewhere
+    hidden: Hidden  # float32 final hidden states, the input of the MI head
+
+
+@runtime_checkable
+class Model(Protocol):
+    """The conditionals p(x_i | revealed) for every position at once.
+
+    Contract, checked for every registered model by tests/test_models.py:
+      * each row of `log_probs` is normalised over the V real symbols (no mask, BOS, EOS column);
+      * a revealed position puts all its mass on the symbol that is there;
+      * deterministic: same tokens, same answer, whatever else is in the batch (to 1e-4).
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def vocab(self) -> Vocab: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def length(self) -> int | None:
+        """The one number of positions that the model accepts, or None for any."""
+        ...
+
+    def __call__(self, tokens: Tokens) -> ModelOutput: ...
+
+
+def masked_positions(model: Model, tokens: Tokens) -> Masked:
+    """True where `tokens` (B, N) is still open."""
+    return tokens == model.vocab.mask_id
+
+
+def clamp_revealed(log_probs: Tensor, tokens: Tensor, vocab: Vocab) -> LogProbs:
+    """Put all mass of a revealed position on its symbol; open positions pass unchanged.
+
+    Args:
+        log_probs: (B, N, V), normalised.
+        tokens: (B, N).
+    """
+    symbols = torch.arange(vocab.size, device=tokens.device)
+    hit = tokens[..., None] == symbols  # (B, N, V)
+    fixed = torch.zeros_like(log_probs).masked_fill(~hit, -torch.inf)
+    return torch.where((tokens == vocab.mask_id)[..., None], log_probs, fixed)
+
+
+def check_tokens(tokens: Tensor, vocab: Vocab, length: int | None) -> None:
+    """Refuse ids outside 0..V and sequences of a length the model cannot take.
+
+    Raises:
+        InputError: with the number given and the number expected.
+    """
+    if length is not None and tokens.shape[-1] != length:
+        raise InputError(f"This model takes {length} positions, got {tokens.shape[-1]}.")
+    if tokens.numel() and (int(tokens.min()) < 0 or int(tokens.max()) > vocab.mask_id):
+        raise InputError(f"Token ids must lie in 0..{vocab.mask_id} (the last is the mask).")

@@ -1,0 +1,1 @@
+"""Sudoku as a domain: boards, solving, difficulty, puzzles. Knows no model."""

@@ -1,0 +1,85 @@
+"""What the Sudoku model is trained on: complete grids under the symmetries of the game, masked in two ways."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mi_core.sudoku import generator
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class GridSet:
+    """Base grids, each with the clues of one uniquely solvable puzzle of it."""
+
+    grids: NDArray[np.uint8]  # (K, 81), digits 1..9
+    clues: Bools  # (K, 81)
+
+    @classmethod
+    def generate(cls, count: int, *, seed: int) -> "GridSet":
+        """`count` grids with puzzles of 45 to 60 open cells (about 4 ms each)."""
+        boards, grids = generator.puzzles(count, low=45, high=60, seed=seed, tries=1)
+        return cls(grids, boards > 0)
+
+    @classmethod
+    def cached(cls, path: Path, count: int, *, seed: int) -> "GridSet":
+        """As `generate`, kept in `path` so that a resumed run starts at once."""
+        if path.is_file():
+            with np.load(path, allow_pickle=False) as file:
+                if int(file["seed"]) == seed and len(file["grids"]) == count:
+                    return cls(file["grids"], file["clues"])
+        made = cls.generate(count, seed=seed)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, grids=made.grids, clues=made.clues, seed=np.int64(seed))
+        return made
+
+
+def _line_permutations(rng: np.random.Generator, count: int) -> Ints:
+    """Random orders of nine rows that keep the bands together, (count, 9)."""
+    band = np.argsort(rng.random((count, 3)), axis=1)
+    inner = np.argsort(rng.random((count, 3, 3)), axis=2)
+    return (band[:, :, None] * 3 + inner).reshape(count, 9)
+
+
+def symmetric_copies(rng: np.random.Generator, grids: Ints, clues: Bools) -> tuple[Ints, Bools]:
+    """Each grid under a random symmetry of the game: digits, rows, columns, bands, stacks, transposition.
+
+    Args:
+        grids: (K, 81) digits 1..9.
+        clues: (K, 81), moved along with the cells.
+
+    Returns:
+        Token ids 0..8 (K, 81) and clues (K, 81).
+    """
+    count = len(grids)
+    rows, columns = _line_permutations(rng, count), _line_permutations(rng, count)
+    cell = rows[:, :, None] * 9 + columns[:, None, :]
+    flip = rng.random(count) < 0.5
+    cell[flip] = cell[flip].transpose(0, 2, 1)
+    cell = cell.reshape(count, 81)
+    digits = np.argsort(rng.random((count, 9)), axis=1)
+    moved = np.take_along_axis(grids, cell, axis=1)
+    return np.take_along_axis(digits, moved - 1, axis=1), np.take_along_axis(clues, cell, axis=1)
+
+
+def training_states(
+    rng: np.random.Generator, data: GridSet, count: int, *, solving: float
+) -> tuple[Ints, Bools, Bools]:
+    """Token ids (count, 81), the open cells of a training state, and which states are solving states (count,).
+
+    A share `solving` of the states are puzzles part-way to their solution: the clues of a unique puzzle and a random
+    part (U squared, so mostly small) of the rest. The others are masked at random with a ratio drawn from U[0, 1].
+    """
+    pick = rng.integers(0, len(data.grids), count)
+    tokens, clues = symmetric_copies(rng, data.grids[pick].astype(np.int64), data.clues[pick])
+    is_solving = rng.random(count) < solving
+    share = rng.random(count)
+    share = np.where(is_solving, share**2, share)
+    shown = rng.random((count, 81)) < share[:, None]
+    shown |= is_solving[:, None] & clues
+    shown[shown.all(axis=1), 0] = False  # at least one open cell
+    return tokens, ~shown, is_solving

@@ -1,0 +1,1 @@
+"""What the pages share: frame, cached calls, component payloads and components."""

@@ -1,0 +1,163 @@
+// The board of one step as SVG. Colours are CSS variables (replay.css), resolved when the picture is saved.
+
+const CELL = 50, EDGE = 20, SIZE = 9 * CELL + EDGE + 4;
+const LN9 = Math.log(9);
+const SVG = "http://www.w3.org/2000/svg";
+
+const cellName = (cell) => `r${Math.floor(cell / 9) + 1}c${(cell % 9) + 1}`;
+const left = (cell) => EDGE + (cell % 9) * CELL;
+const top = (cell) => EDGE + Math.floor(cell / 9) * CELL;
+
+function svg(tag, attributes, parent, text) {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  if (text !== undefined) node.textContent = text;
+  if (parent) parent.appendChild(node);
+  return node;
+}
+
+function write(parent, x, y, size, text, fill, extra = {}) {
+  return svg("text", { x, y, "font-size": size, fill, "text-anchor": "middle", ...extra }, parent, text);
+}
+
+// What a run looks like at frame `at`: 0 is the start, k the moment of step k (counted from 1).
+function frameOf(run, at) {
+  const step = at > 0 ? run.steps[at - 1] : null;
+  const source = run.steps[Math.max(at, 1) - 1]; // its marginals are those the step was decided on
+  const committed = new Map();
+  run.steps.slice(0, at).forEach((s, k) => s.cells.forEach((cell) => committed.set(cell, k + 1)));
+  const now = new Set(step ? step.cells : []);
+  const marks = new Map(); // cell -> clashes so far
+  for (const clash of run.clashes) {
+    if ((clash.step === null ? 0 : clash.step + 1) > at) continue;
+    for (const cell of [clash.first, clash.second]) marks.set(cell, [...(marks.get(cell) || []), clash]);
+  }
+  return { at, step, source, committed, now, marks, text: run.states[at], run };
+}
+
+function defs(root) {
+  const pattern = svg("pattern", {
+    id: "rp-hatch", width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)",
+  }, svg("defs", {}, root));
+  svg("line", { x1: 0, y1: 0, x2: 0, y2: 7, stroke: "var(--rp-clash)", "stroke-width": 2.4, opacity: 0.55 }, pattern);
+}
+
+function drawPencil(group, cell, probabilities) {
+  probabilities.forEach((thousandths, digit) => {
+    const p = thousandths / 1000;
+    if (p < 0.01) return;
+    const x = left(cell) + 9.5 + (digit % 3) * 15.5;
+    const y = top(cell) + 14.5 + Math.floor(digit / 3) * 15.5;
+    const weight = p >= 0.5 ? 700 : 400;
+    write(group, x, y, 10.5 + 4.5 * p, digit + 1, "var(--rp-text)", {
+      opacity: (0.22 + 0.78 * Math.sqrt(p)).toFixed(3), "font-weight": weight,
+    });
+  });
+}
+
+function drawOpen(group, frame, cell) {
+  const share = Math.min(1, (frame.source?.entropy[cell] ?? 0) / LN9);
+  svg("rect", {
+    x: left(cell), y: top(cell), width: CELL, height: CELL, fill: "var(--rp-open)", opacity: (0.34 * share).toFixed(3),
+  }, group);
+  const marginals = frame.source?.marginals;
+  if (marginals?.length) drawPencil(group, cell, marginals[cell]);
+  else write(group, left(cell) + 25, top(cell) + 31, 18, "·", "var(--rp-soft)");
+}
+
+function drawFilled(group, frame, cell) {
+  const [x, y, size] = [left(cell), top(cell), CELL];
+  const given = !frame.committed.has(cell), now = frame.now.has(cell);
+  if (given) svg("rect", { x, y, width: size, height: size, fill: "var(--rp-given)" }, group);
+  if (now) svg("rect", { x, y, width: size, height: size, fill: "var(--rp-now)", opacity: 0.24 }, group);
+  if (frame.marks.has(cell)) svg("rect", { x, y, width: size, height: size, fill: "url(#rp-hatch)" }, group);
+  write(group, x + 25, y + 35, 28, frame.text[cell], given ? "var(--rp-text)" : "var(--rp-filled)", {
+    "font-weight": given || now ? 700 : 500,
+  });
+  if (!given && !now) write(group, x + size - 4, y + 12, 10, frame.committed.get(cell), "var(--rp-soft)", { "text-anchor": "end" });
+  if (frame.run.wrong.includes(cell)) write(group, x + size - 8, y + size - 6, 14, "≠", "var(--rp-clash-text)", { "font-weight": 700 });
+}
+
+// Ring, badge and clash sign lie over the grid lines and the links.
+function drawMarks(group, frame, cell) {
+  const [x, y] = [left(cell), top(cell)];
+  if (frame.now.has(cell)) {
+    svg("rect", {
+      x: x + 2.5, y: y + 2.5, width: CELL - 5, height: CELL - 5, rx: 7, fill: "none", stroke: "var(--rp-ring)", "stroke-width": 3.5,
+    }, group);
+    const wide = 9 + 6.5 * String(frame.at).length;
+    svg("rect", { x: x + CELL - wide - 1, y: y + 1, width: wide, height: 15, rx: 7, fill: "var(--rp-ring)" }, group);
+    write(group, x + CELL - wide / 2 - 1, y + 12.5, 11, frame.at, "var(--rp-on-ring)", { "font-weight": 700 });
+  }
+  if (frame.marks.has(cell)) {
+    svg("circle", { cx: x + 10.5, cy: y + CELL - 10.5, r: 8, fill: "var(--rp-clash)" }, group);
+    write(group, x + 10.5, y + CELL - 6.5, 12, "✕", "#ffffff", { "font-weight": 700 });
+  }
+}
+
+function drawGrid(root) {
+  for (let k = 0; k <= 9; k += 1) {
+    const at = EDGE + k * CELL;
+    const style = k % 3 === 0 ? { stroke: "var(--rp-text)", "stroke-width": 2.2 } : { stroke: "var(--rp-line)", "stroke-width": 1 };
+    svg("line", { x1: at, y1: EDGE, x2: at, y2: EDGE + 9 * CELL, "stroke-linecap": "square", ...style }, root);
+    svg("line", { y1: at, x1: EDGE, y2: at, x2: EDGE + 9 * CELL, "stroke-linecap": "square", ...style }, root);
+    if (k === 9) break;
+    write(root, at + 25, EDGE - 6, 11, k + 1, "var(--rp-soft)");
+    write(root, EDGE - 10, at + 29, 11, k + 1, "var(--rp-soft)");
+  }
+}
+
+// The strongest pairs committed together, as lines whose width grows with their MI.
+function drawLinks(root, frame) {
+  const strongest = (frame.step?.pairs || []).slice(0, 12).filter(([, , mi]) => mi >= 0.01);
+  const most = frame.run.mi_max || 1;
+  for (const [i, j, mi] of strongest) {
+    const line = { x1: left(i) + 25, y1: top(i) + 25, x2: left(j) + 25, y2: top(j) + 25, "stroke-linecap": "round" };
+    svg("line", { ...line, stroke: "var(--rp-bg)", "stroke-width": 3.5 + 6 * (mi / most), opacity: 0.7 }, root);
+    svg("line", { ...line, stroke: "var(--rp-link)", "stroke-width": 1.5 + 6 * (mi / most), opacity: 0.75 }, root);
+  }
+}
+
+function describeFrame(frame) {
+  const open = [...frame.text].filter((c) => c === ".").length;
+  const clashing = frame.marks.size ? `; ${frame.marks.size} cells clash` : "";
+  if (!frame.step) return `Sudoku board before decoding, ${open} open cells.`;
+  const cells = frame.step.cells.map((cell, k) => `${cellName(cell)} ${frame.step.digits[k]}`).join(", ");
+  return `Sudoku board after step ${frame.at}: committed ${cells}; ${open} cells open${clashing}.`;
+}
+
+function drawBoard(frame, links) {
+  const root = svg("svg", {
+    xmlns: SVG, viewBox: `0 0 ${SIZE} ${SIZE}`, role: "img", "aria-label": describeFrame(frame),
+    "font-family": "system-ui, sans-serif", class: "rp-board",
+  });
+  defs(root);
+  svg("rect", { width: SIZE, height: SIZE, fill: "var(--rp-bg)" }, root);
+  for (let cell = 0; cell < 81; cell += 1) {
+    const group = svg("g", {}, root);
+    (frame.text[cell] === "." ? drawOpen : drawFilled)(group, frame, cell);
+  }
+  drawGrid(root);
+  if (links) drawLinks(root, frame);
+  for (let cell = 0; cell < 81; cell += 1) drawMarks(root, frame, cell);
+  for (let cell = 0; cell < 81; cell += 1) {
+    svg("rect", { x: left(cell), y: top(cell), width: CELL, height: CELL, fill: "transparent", "data-cell": cell }, root);
+  }
+  return root;
+}
+
+// The picture as text, its colours written out.
+function boardText(board, host) {
+  const style = getComputedStyle(host);
+  const raw = new XMLSerializer().serializeToString(board);
+  return raw.replace(/var\((--[\w-]+)\)/g, (_, name) => resolve(style, name).replaceAll('"', "'"));
+}
+
+function resolve(style, name) {
+  let value = style.getPropertyValue(name).trim();
+  for (let depth = 0; depth < 4 && value.startsWith("var("); depth += 1) {
+    const [, inner, fallback] = value.match(/^var\((--[\w-]+)(?:,\s*(.*))?\)$/) || [];
+    value = style.getPropertyValue(inner || "").trim() || fallback || "#888888";
+  }
+  return value || "#888888";
+}

@@ -1,0 +1,180 @@
+// The words and numbers of one step, and how the run ends.
+
+const CIVIDIS = [
+  [0, 34, 78], [18, 53, 112], [59, 73, 108], [87, 93, 109], [112, 113, 115],
+  [138, 134, 120], [165, 156, 116], [195, 179, 105], [225, 204, 85], [254, 232, 56],
+];
+const TOP_PAIRS = 6;
+const nats = (value) => value.toFixed(Math.abs(value) < 0.1 ? 3 : 2);
+const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+const percent = (share) => `${(100 * share).toFixed(share > 0.9995 || share < 0.01 ? 1 : 0)} %`;
+
+function el(tag, parent, className, text) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  if (parent) parent.appendChild(node);
+  return node;
+}
+
+function cividis(share) {
+  const at = Math.max(0, Math.min(1, share)) * (CIVIDIS.length - 1);
+  const low = Math.min(CIVIDIS.length - 2, Math.floor(at));
+  const mixed = CIVIDIS[low].map((c, k) => Math.round(c + (at - low) * (CIVIDIS[low + 1][k] - c)));
+  return { css: `rgb(${mixed.join(",")})`, dark: share < 0.55 };
+}
+
+function drawCard(host, run, at) {
+  host.replaceChildren();
+  const step = run.steps[at - 1];
+  if (!step) return drawStart(host, run);
+  const open = [...run.states[at]].filter((c) => c === ".").length;
+  const head = el("h3", host, "rp-head");
+  el("span", head, "rp-step", `Step ${at} of ${run.steps.length}`);
+  el("span", head, "", step.cells.length === 1 ? "1 cell alone" : `${step.cells.length} cells together`);
+  el("span", head, "", `passes so far ${step.passes_so_far}`);
+  el("span", head, "", `${open} still open`);
+  el("p", host, "rp-reason", step.reason);
+  stepClashes(host, run, at);
+  budgetBar(host, step);
+  const columns = el("div", host, "rp-columns");
+  cellTable(el("div", columns, "rp-cells"), step);
+  miPanel(el("div", columns, "rp-mi"), run, step);
+}
+
+function drawStart(host, run) {
+  const head = el("h3", host, "rp-head");
+  el("span", head, "rp-step", "Before the first step");
+  el("span", head, "", plural(run.sequential, "open cell"));
+  el("p", host, "rp-reason", "Small digits are what the model believes of each open cell now, the likelier the larger; " +
+    "the tint is the cell's entropy. Press → to commit the first cells.");
+}
+
+function stepClashes(host, run, at) {
+  const here = run.clashes.filter((clash) => clash.step === at - 1);
+  if (here.length) {
+    const box = el("div", host, "rp-alert");
+    el("strong", box, "", `✕ ${plural(here.length, "clash").replace("clashs", "clashes")} made in this step`);
+    const list = el("ul", box);
+    here.slice(0, 3).forEach((clash) => el("li", list, "", clash.text));
+    if (here.length > 3) el("li", list, "", `and ${here.length - 3} more, listed below`);
+  }
+  if (run.lost_at === at - 1) el("p", host, "rp-alert", "After this step the board has no solution any more.");
+}
+
+function budgetBar(host, step) {
+  if (step.budget === null || step.spent === null) return;
+  const row = el("div", host, "rp-budget");
+  el("span", row, "", `Budget spent: ${nats(step.spent)} of ${nats(step.budget)} nats`);
+  const bar = el("div", row, "rp-bar");
+  const share = step.budget > 0 ? Math.min(1, step.spent / step.budget) : step.spent > 0 ? 1 : 0;
+  el("div", bar, step.spent > step.budget + 1e-9 ? "rp-over" : "").style.width = `${100 * share}%`;
+  if (step.spent > step.budget + 1e-9) el("span", row, "rp-note", "over budget: the first cell always goes");
+}
+
+function cellTable(host, step) {
+  el("h4", host, "", "Committed now");
+  const table = el("table", el("div", host, "rp-scroll"));
+  const head = el("tr", el("thead", table));
+  ["cell", "digit", "confidence", "entropy"].forEach((name) => el("th", head, "", name));
+  const body = el("tbody", table);
+  const order = step.cells.map((_, k) => k).sort((a, b) => step.entropy[step.cells[a]] - step.entropy[step.cells[b]]);
+  for (const k of order) {
+    const row = el("tr", body);
+    row.dataset.cell = step.cells[k];
+    el("td", row, "", cellName(step.cells[k]));
+    el("td", row, "rp-digit", step.digits[k]);
+    const confidence = el("td", row, "rp-confidence");
+    el("i", confidence).style.width = `${(100 * step.confidence[k]).toFixed(1)}%`;
+    el("span", confidence, "", percent(step.confidence[k]));
+    el("td", row, "", nats(step.entropy[step.cells[k]]));
+  }
+}
+
+function miPanel(host, run, step) {
+  el("h4", host, "", "Pairwise MI among them");
+  if (step.cells.length < 2) return void el("p", host, "rp-note", "A cell that goes alone has nothing to clash with in its step.");
+  if (!run.mi_source) return void el("p", host, "rp-note", "This run recorded no MI. Choose an MI source to see it.");
+  const total = step.pairs.reduce((sum, [, , mi]) => sum + mi, 0);
+  const own = step.cells.map((cell) => step.entropy[cell]);
+  const bound = own.reduce((a, b) => a + b, 0) - Math.max(...own);
+  const facts = el("p", host, "rp-facts");
+  el("span", facts, "", `Sum of MI ${nats(total)} nats`);
+  const limit = el("span", facts, "", `Bound ΣH − max H ${nats(bound)} nats`);
+  limit.title = "Drawing these cells independently loses at most this much; MI says how much of it is real.";
+  const both = el("div", host, "rp-mi-both");
+  matrix(both, run, step);
+  pairList(both, run, step);
+}
+
+function matrix(host, run, step) {
+  const count = step.cells.length;
+  const canvas = el("canvas", el("figure", host));
+  const size = 4 * Math.max(42, Math.floor(220 / count) * count); // four device pixels a CSS pixel: sharp when projected
+  canvas.width = canvas.height = size;
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", `MI between the ${count} cells, the strongest pairs are in the list beside it`);
+  const index = new Map(step.cells.map((cell, k) => [cell, k]));
+  const paint = canvas.getContext("2d");
+  const side = size / count, gap = count > 30 ? 0 : 3;
+  const square = (a, b, css) => { paint.fillStyle = css; paint.fillRect(b * side, a * side, side - gap, side - gap); };
+  for (let a = 0; a < count; a += 1) for (let b = 0; b < count; b += 1) square(a, b, a === b ? "#8888" : cividis(0).css);
+  for (const [i, j, mi] of step.pairs) {
+    const colour = cividis(run.mi_max ? mi / run.mi_max : 0).css;
+    square(index.get(i), index.get(j), colour);
+    square(index.get(j), index.get(i), colour);
+  }
+  canvas.addEventListener("pointermove", (event) => {
+    const box = canvas.getBoundingClientRect();
+    const [a, b] = [event.clientY - box.top, event.clientX - box.left].map((x) => Math.min(count - 1, Math.max(0, Math.floor((x / box.width) * count))));
+    const pair = step.pairs.find(([i, j]) => (i === step.cells[a] && j === step.cells[b]) || (j === step.cells[a] && i === step.cells[b]));
+    canvas.title = pair ? `${cellName(pair[0])} and ${cellName(pair[1])}: ${pair[2].toFixed(4)} nats` : cellName(step.cells[a]);
+  });
+  const scale = el("figcaption", canvas.parentElement);
+  el("span", scale, "", "0");
+  el("i", scale, "rp-scale");
+  el("span", scale, "", `${nats(run.mi_max)} nats, the run's largest`);
+}
+
+function pairList(host, run, step) {
+  const list = el("ol", host, "rp-pairs");
+  for (const [i, j, mi] of step.pairs.slice(0, TOP_PAIRS)) {
+    const row = el("li", list);
+    const clash = run.clashes.some((c) => c.first === Math.min(i, j) && c.second === Math.max(i, j));
+    el("span", row, "", `${cellName(i)} – ${cellName(j)}`);
+    el("b", row, "", nats(mi));
+    if (clash) el("em", row, "", "✕ clash");
+  }
+  const rest = step.pairs.length - TOP_PAIRS;
+  if (rest > 0) el("li", list, "rp-note", `and ${plural(rest, "weaker pair")}`);
+}
+
+function drawEnd(host, run, jump) {
+  host.replaceChildren();
+  el("h3", host, "rp-head", "How this run ends");
+  const facts = el("dl", host, "rp-metrics");
+  const fact = (name, value, note) => {
+    const box = el("div", facts);
+    el("dt", box, "", name);
+    el("dd", box, "", value);
+    el("small", box, "", note);
+  };
+  fact("Passes", run.nfe, `${run.steps.length} steps`);
+  fact("Sequential needs", run.sequential, "one pass for each open cell");
+  fact("Board", run.valid ? "✓ valid" : "✕ not valid", run.verdict);
+  const together = run.clashes.filter((clash) => clash.together).length;
+  fact("Clashes", run.clashes.length, `${together} committed together, ${run.clashes.length - together} not`);
+  if (run.lost_at !== null) jumpButton(host, `Step ${run.lost_at + 1}: from here on the board has no solution.`, () => jump(run.lost_at + 1));
+  if (!run.clashes.length) return;
+  el("h4", host, "", "Post-mortem of the clashes, in the order they came about");
+  const list = el("div", host, "rp-clashes");
+  for (const clash of run.clashes) {
+    jumpButton(list, clash.text, () => jump(clash.step === null ? 0 : clash.step + 1), clash.together ? "rp-together" : "rp-apart");
+  }
+}
+
+function jumpButton(host, text, action, className = "") {
+  const button = el("button", host, `rp-jump ${className}`, text);
+  button.type = "button";
+  button.addEventListener("click", action);
+}

@@ -1,0 +1,177 @@
+"""A decoding trace as plain values for the replay component, and as files. No streamlit here.
+
+A payload holds a list of runs, so that two runs can stand on one timeline. Steps count from 1 in texts and from 0 in
+lists; cells are 0..80.
+"""
+
+import csv
+import hashlib
+import io
+import json
+from typing import Any
+
+from mi_core.decoding import DecodeStep, DecodeTrace
+from mi_core.selection import STRATEGIES
+from mi_core.sudoku.board import cell_name
+from mi_core.sudoku.postmortem import ClashCause, Outcome, outcome, post_mortem
+
+Json = dict[str, Any]
+MASS = 1000  # marginals travel as whole thousandths
+
+
+def payload(traces: list[DecodeTrace], *, step: int | None = None) -> Json:
+    """All frames of the runs, and the step to open at (None: the first).
+
+    Raises:
+        FormatError: a trace that is not one of a Sudoku board.
+    """
+    return {"runs": [run_payload(trace) for trace in traces], "step": step}
+
+
+def run_payload(trace: DecodeTrace) -> Json:
+    """One run: its steps, its clashes, how it ended.
+
+    Raises:
+        FormatError: the trace is not one of a Sudoku board.
+    """
+    causes, end = post_mortem(trace), outcome(trace)
+    done = 0
+    steps = []
+    for step in trace.steps:
+        done += step.passes
+        steps.append(_step(step, done))
+    return {
+        "id": hashlib.sha256(trace.to_json().encode()).hexdigest()[:16],
+        "title": strategy_title(trace),
+        "knobs": describe(trace),
+        "mi_source": trace.mi_source,
+        "start": trace.text(trace.start),
+        "steps": steps,
+        "states": [trace.text(state) for state in trace.states],
+        "clashes": [_clash(cause) for cause in causes],
+        "wrong": list(end.wrong),
+        "lost_at": end.lost_at,
+        "nfe": trace.nfe,
+        "sequential": trace.start.count(len(trace.symbols)),
+        "valid": end.valid,
+        "verdict": verdict(end, len(causes)),
+        "mi_max": max((mi for step in trace.steps for _, _, mi in step.pair_mi), default=0.0),
+    }
+
+
+def strategy_title(trace: DecodeTrace) -> str:
+    """The registry's title; the bare name of a strategy that this version does not know."""
+    return STRATEGIES[trace.strategy].title if trace.strategy in STRATEGIES else trace.strategy
+
+
+def describe(trace: DecodeTrace) -> str:
+    """Parameters, MI source, temperature and seed in one line."""
+    parts = [f"{name} {value:g}" for name, value in trace.settings.items()]
+    parts += [f"MI from {source_name(trace.mi_source)}"] if trace.mi_source else []
+    parts += [f"sampled, temperature {trace.temperature:g}, seed {trace.seed}"] if trace.temperature else ["greedy"]
+    return ", ".join(parts)
+
+
+def source_name(source: str) -> str:
+    """An MI source as a person reads it."""
+    return "probing" if source == "probing" else f"the {source.removeprefix('head-')} head"
+
+
+def _step(step: DecodeStep, passes_so_far: int) -> Json:
+    return {
+        "cells": list(step.positions),
+        "digits": [token + 1 for token in step.tokens],
+        "confidence": _rounded(step.confidence),
+        "entropy": _rounded(step.entropy),
+        "marginals": [[round(MASS * p) for p in row] for row in step.marginals],
+        "pairs": [[i, j, round(mi, 5)] for i, j, mi in step.pair_mi],
+        "reason": step.reason,
+        "spent": step.spent,
+        "budget": step.budget,
+        "passes": step.passes,
+        "passes_so_far": passes_so_far,
+    }
+
+
+def _rounded(values: tuple[float, ...]) -> list[float]:
+    return [round(value, 5) for value in values]
+
+
+def _clash(cause: ClashCause) -> Json:
+    return {
+        "first": cause.first,
+        "second": cause.second,
+        "digit": cause.digit,
+        "unit": cause.unit,
+        "step": cause.step,
+        "together": cause.together,
+        "text": clash_text(cause),
+    }
+
+
+def clash_text(cause: ClashCause) -> str:
+    """What clashed, when, and whether dependence is to blame."""
+    pair = f"{cell_name(cause.first)} and {cell_name(cause.second)} both {cause.digit} ({cause.unit})"
+    if cause.step is None:
+        return f"{pair}: both given."
+    if cause.together:
+        mi = "MI was not recorded" if cause.mi is None else f"their MI then was {cause.mi:.3f} nats"
+        return f"{pair}: committed together in step {cause.step + 1}; {mi}."
+    if None in (cause.step_first, cause.step_second):
+        return f"{pair}: step {cause.step + 1} contradicts a given digit. Not a matter of dependence: the model erred."
+    early, late = sorted((cause.step_first or 0, cause.step_second or 0))
+    return (
+        f"{pair}: committed in different steps ({early + 1} and {late + 1}). "
+        "Not a matter of dependence: the model itself erred."
+    )
+
+
+def verdict(end: Outcome, clashes: int) -> str:
+    """How the run ended, in one sentence."""
+    if end.solved:
+        return "Solved: the board's only solution."
+    if end.valid:
+        return "Valid: complete, without a clash." + (" The board has several solutions." if end.solutions > 1 else "")
+    noun = "clash" if clashes == 1 else "clashes"
+    off = f"; {len(end.wrong)} cells differ from the only solution" if end.wrong else ""
+    return f"Not valid: {clashes} {noun}{off}." if clashes else f"Not complete{off}."
+
+
+# Files
+
+
+def steps_csv(trace: DecodeTrace) -> str:
+    """One line a committed cell: step, cell, digit, confidence, entropy before, passes so far, MI sum and budget."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        ["step", "cell", "digit", "confidence", "entropy", "passes_so_far", "sum_mi_of_step", "spent", "budget"]
+    )
+    done = 0
+    for number, step in enumerate(trace.steps, 1):
+        done += step.passes
+        total = sum(mi for _, _, mi in step.pair_mi) if trace.mi_source else ""
+        for cell, token, confidence in zip(step.positions, step.tokens, step.confidence, strict=True):
+            row = [number, cell_name(cell), trace.symbols[token], confidence, step.entropy[cell]]
+            writer.writerow([*row, done, total, *("" if v is None else v for v in (step.spent, step.budget))])
+    return out.getvalue()
+
+
+def standalone_html(data: Json, js: str, css: str) -> str:
+    """The replay as one file that any browser opens without this program or a network."""
+    text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")  # so that no text can close the script
+    body = js.replace("export default function", "function replay", 1)
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Decoding replay</title>'
+        f"<style>{PAGE_CSS}{css}</style><main id=replay></main><script>{body}\n"
+        f"replay({{data: {text}, parentElement: document.getElementById('replay')}});</script></html>\n"
+    )
+
+
+PAGE_CSS = (
+    ":root{color-scheme:light dark;--st-font:system-ui,sans-serif}"
+    "body{margin:0 auto;padding:1rem;max-width:1400px}"
+    "@media (prefers-color-scheme:dark){:root{--st-background-color:#0e1117;--st-secondary-background-color:#262730;"
+    "--st-text-color:#fafafa;--st-border-color:#4a4c56;--st-primary-color:#56B4E9}body{background:#0e1117}}"
+)

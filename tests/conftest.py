@@ -1,0 +1,76 @@
+"""Shared fixtures. Nothing here may import `mi_core` at module level: jaxtyping's import hook has to come first."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+from tests import browser as driver
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50, database=None)
+hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def two_threads() -> None:
+    """The same number of threads everywhere: no contention on small machines, one order of summation."""
+    import torch
+
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def needs_browser() -> None:
+    """Skip where no browser can run; fail instead where one has been promised."""
+    reason = driver.missing_browser()
+    if reason and os.environ.get("REQUIRE_BROWSER"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def app_url(needs_browser: None) -> Iterator[str]:
+    """Address of the running explorer, one server for the whole session."""
+    with driver.serve(driver.ROOT / "app.py") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")  # not the session: while it lives, asyncio.run() fails in this thread
+def chromium(needs_browser: None) -> "Iterator[Browser]":
+    with driver.chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def offline(chromium: "Browser") -> Iterator[driver.Offline]:
+    """Pages that reach only this machine; the test fails at its end if one tried more."""
+    pages = driver.Offline(chromium)
+    yield pages
+    pages.close()
+    pages.check()
+
+
+@pytest.fixture
+def page(offline: driver.Offline) -> "Page":
+    """A blank page of 1440 x 900."""
+    return offline.page()
+
+
+@pytest.fixture
+def open_app(offline: driver.Offline, app_url: str) -> "Callable[..., Page]":
+    """`open_app("/Sudoku?step=3", width=390, dark=True)`: a page of the explorer, loaded and settled."""
+
+    def open_at(path: str = "/", *, width: int = 1440, height: int = 900, dark: bool = False) -> "Page":
+        page = offline.page(width=width, height=height, dark=dark)
+        page.goto(app_url + path)
+        driver.settle(page)
+        driver.assert_no_exception(page)
+        return page
+
+    return open_at
