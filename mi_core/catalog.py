@@ -38,18 +38,19 @@ class Entry:
     note: str  # why not, if it is not available
 
 
-def load_model(name: str, *, weights: Path | None = None) -> Model:
+def load_model(name: str, *, weights: Path | None = None, low_precision: bool = False) -> Model:
     """A model by name.
 
     Args:
         weights: a weight file to take instead of the shipped one.
+        low_precision: multiply in bfloat16 (networks only); for label making.
 
     Raises:
         UnknownName: no such model.
         InputError, FormatError: its weight file is missing or damaged.
     """
     if name == "sudoku":
-        return load_sudoku(weights or SUDOKU_FILE)
+        return load_sudoku(weights or SUDOKU_FILE, low_precision=low_precision)
     if name in EXACT:
         if weights is not None:
             raise InputError(f"Model {name} is an exact table and takes no weight file.")
@@ -92,7 +93,9 @@ def entries() -> list[Entry]:
     ]
     for variant in VARIANTS:
         name = f"sudoku/head-{variant}"
-        found.append(_from_file(name, "estimator", "neural estimate in one pass", head_file("sudoku", variant), HEAD_KIND))
+        found.append(
+            _from_file(name, "estimator", "neural estimate in one pass", head_file("sudoku", variant), HEAD_KIND)
+        )
     return found
 
 

@@ -143,7 +143,8 @@ def predict(head: MIHead, model: Model, tokens: Tensor, output: ModelOutput) -> 
     """MI of B sequences from a pass that was made already, (B, N, N) float64, symmetric."""
     check_fit(head, model, output)
     masked = tokens.to(output.hidden.device) == model.vocab.mask_id
-    return head(output.hidden, output.log_probs, masked).double()
+    mi: Tensor = head(output.hidden, output.log_probs, masked)
+    return mi.double()
 
 
 def estimate(model: Model, head: MIHead, tokens: Row) -> MIResult:

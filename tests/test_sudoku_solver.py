@@ -8,12 +8,14 @@ import torch
 
 from mi_core.errors import InputError
 from mi_core.sudoku import board, generator
-from mi_core.sudoku.difficulty import TECHNIQUES, rate
+from mi_core.sudoku.difficulty import TECHNIQUES, _apply_easiest, _State, rate
 from mi_core.sudoku.solver import Solver
 from mi_core.training.sudoku_states import symmetric_copies
 
 PUZZLE = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
 SOLUTION = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"
+
+DEADLY = "5.4...8.68..1...7....59..........23.2.8.5.....1..4...7........21..83276..4...6..."
 
 
 def digits(text: str) -> list[int]:
@@ -51,21 +53,11 @@ def test_a_published_puzzle_has_its_published_solution(solver: Solver) -> None:
 
 
 def test_a_deadly_rectangle_has_two_solutions(solver: Solver) -> None:
-    # r4c6, r4c8, r5c6, r5c8 hold 1, 2 / 3, 9 in the solution: find a true rectangle rather than trust a drawing.
-    values = digits(SOLUTION)
-    rectangle = next(
-        (a, b, c, d)
-        for a in range(81)
-        for b in board.ROWS[a // 9]
-        for c in board.COLUMNS[a % 9]
-        for d in [9 * (c // 9) + b % 9]
-        if a < b and a < c and values[a] == values[d] and values[b] == values[c]
-        and len({cell // 27 * 3 + cell % 9 // 3 for cell in (a, b, c, d)}) == 2
-    )
-    for cell in rectangle:
-        values[cell] = 0
+    values = digits(DEADLY)
+    assert solver.count(values, limit=10) == brute_force(values, limit=10) == 2
     first, second = solver.solutions(values, limit=10)
-    assert {cell for cell in range(81) if first[cell] != second[cell]} == set(rectangle)
+    free = [board.cell_name(cell) for cell in range(81) if first[cell] != second[cell]]
+    assert free == ["r4c6", "r4c9", "r5c6", "r5c9"]
 
 
 def test_counting_stops_at_its_limit_and_leaves_no_trace(solver: Solver) -> None:
@@ -118,7 +110,13 @@ def test_symmetric_copies_keep_grids_valid_and_puzzles_unique() -> None:
 GOLDEN = {
     SOLUTION: "none",
     PUZZLE: "naked single",
-@@GOLDEN@@
+    "5.4...8.68..1...7....59.........923.2.8.5.....1..4...7........21..83276..4...6...": "hidden single",
+    "...3..5..8..9...13......7..7.85.......1..6....2...3.95.1.74.....5..6.28....2359..": "locked candidates",
+    "...........12..7.57...3.18..5...9..3.....1....2....5.6.456.....9....7....8.....6.": "naked pair",
+    "39.5.7...8......4..1......2....1...3...3..2....7.8.1....1...53.....256.9...8.....": "hidden pair",
+    ".......49.2.65.3..........61......245.7..8.6...3.49....8..73..1....8..3..3.5..4.7": "naked triple",
+    "1....86....8...1..4...739.8...2.6..4..34.9.6..4..3.....7......6..28...1..1.6.47.5": "x-wing",
+    "9.......7..4..6....5....1.26..38..............792.1.....3.6.....2.8...7.1....7.39": "beyond these",
 }
 
 
@@ -140,8 +138,6 @@ def test_boards_without_one_solution_are_beyond() -> None:
 
 def test_no_technique_removes_the_truth() -> None:
     """What the techniques fill without guessing is the one solution, over puzzles of every level."""
-    from mi_core.sudoku.difficulty import _apply_easiest, _State
-
     boards, grids = generator.puzzles(40, low=50, high=57, seed=6, tries=20)
     for values, grid in zip(boards.tolist(), grids.tolist(), strict=True):
         state = _State(values)

@@ -106,14 +106,19 @@ class SudokuNetwork(nn.Module):
 
 
 class SudokuModel:
-    """`Model` protocol around a trained `SudokuNetwork`."""
+    """`Model` protocol around a trained `SudokuNetwork`.
+
+    `low_precision` multiplies in bfloat16: twice as fast on processors that have it. Its logits carry noise of about
+    0.01, which the averaged MI feels in second order only; it serves label making, never a reported figure.
+    """
 
     vocab = VOCAB
     length: int | None = CELLS
 
-    def __init__(self, network: SudokuNetwork, *, name: str = "sudoku") -> None:
+    def __init__(self, network: SudokuNetwork, *, name: str = "sudoku", low_precision: bool = False) -> None:
         self.name = name
         self.network = network.eval().requires_grad_(False)
+        self._low_precision = low_precision
 
     @property
     def device(self) -> torch.device:
@@ -125,12 +130,13 @@ class SudokuModel:
         """p(digit of a cell | revealed cells) for B boards at once, and the hidden states."""
         check_tokens(tokens, self.vocab, self.length)
         tokens = tokens.to(self.device)
-        logits, hidden = self.network(tokens)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._low_precision):
+            logits, hidden = self.network(tokens)
         log_probs = clamp_revealed(F.log_softmax(logits.double(), dim=-1), tokens, self.vocab)
         return ModelOutput(log_probs, hidden)
 
 
-def load_sudoku(path: Path) -> SudokuModel:
+def load_sudoku(path: Path, *, low_precision: bool = False) -> SudokuModel:
     """The model in a weight file.
 
     Raises:
@@ -143,4 +149,4 @@ def load_sudoku(path: Path) -> SudokuModel:
     except TypeError as error:
         raise FormatError(f"The header of {path.name} does not describe a Sudoku network.") from error
     fill_network(network, tensors, path)
-    return SudokuModel(network)
+    return SudokuModel(network, low_precision=low_precision)

@@ -15,6 +15,7 @@ from mi_core.sudoku.board import CELLS, VOCAB, clashes, is_valid_solution, to_di
 from mi_core.sudoku.solver import Solver
 
 MAX_MI = 100.0  # nats; far above ln 9, the most that two cells can share
+LARGEST = 2**63  # no number of a real trace comes near
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,10 @@ def _pairs(step: DecodeStep) -> bool:
 
 def _settings(trace: DecodeTrace) -> bool:
     values = trace.settings
-    named = isinstance(values, dict) and all(isinstance(name, str) for name in values)
-    return named and _are(tuple(values.values()), float) and _are((trace.seed,), int) and _are((trace.temperature,), float)
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        return False
+    source = trace.mi_source is None or isinstance(trace.mi_source, str)
+    return source and _are((*values.values(), trace.temperature), float) and _are((trace.seed,), int)
 
 
 def _are(values: Any, kind: type, count: int | None = None) -> bool:
@@ -157,7 +160,7 @@ def _are(values: Any, kind: type, count: int | None = None) -> bool:
 
 
 def _finite(value: Any) -> bool:
-    return not isinstance(value, float) or abs(value) < float("inf")
+    return not isinstance(value, (int, float)) or abs(value) < LARGEST
 
 
 def _ids(values: tuple[int, ...], highest: int) -> bool:

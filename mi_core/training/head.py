@@ -84,7 +84,7 @@ def train_head(
 
 def _features(model: Model, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """Hidden states (S, N, D) and log-probabilities (S, N, V) of all states, float32."""
-    outputs = [model(part) for part in tokens.split(64)]
+    outputs = [model(tokens[k : k + 64]) for k in range(0, len(tokens), 64)]
     # Clones: what a frozen model computes in inference mode may not enter autograd.
     hidden = torch.cat([o.hidden for o in outputs]).clone()
     return hidden, torch.cat([o.log_probs for o in outputs]).float().clone()
@@ -103,7 +103,8 @@ def _loss(predicted: Tensor, target: Tensor, masked: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _r2(head: MIHead, hidden: Tensor, log_probs: Tensor, masked: Tensor, mi: Tensor, at: Tensor) -> float:
-    predicted = torch.cat([head(hidden[b], log_probs[b].double(), masked[b]) for b in at.split(16)])
+    parts = [at[k : k + 16] for k in range(0, len(at), 16)]
+    predicted = torch.cat([head(hidden[b], log_probs[b].double(), masked[b]) for b in parts])
     pairs = _pairs(masked[at])
     y, f = mi[at][pairs].double(), predicted[pairs].double()
     return float(1 - ((y - f) ** 2).sum() / ((y - y.mean()) ** 2).sum())

@@ -3,11 +3,21 @@
 What a `cache_resource` function returns is shared by all sessions: read it, never change it.
 """
 
-import streamlit as st
+from collections import OrderedDict
+from threading import Lock
 
+import streamlit as st
+from torch import Tensor
+
+from mi_core import head as heads
+from mi_core import probing
 from mi_core.catalog import load_head, load_model
 from mi_core.head import MIHead
 from mi_core.models.protocol import Model
+from mi_core.results import MIResult
+from mi_core.sudoku.board import parse
+
+ProbeKey = tuple[str, str, float]  # board of 81 characters, form, mass
 
 
 @st.cache_resource(show_spinner="Loading the model")
@@ -20,3 +30,50 @@ def get_model(name: str = "sudoku") -> Model:
 def get_head(variant: str = "marginals", model: str = "sudoku") -> MIHead:
     """The neural estimator; `variant` is "marginals" or "paper"."""
     return load_head(model, variant)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def get_beliefs(board: str) -> Tensor:
+    """What the Sudoku model believes of each cell, log-probabilities (81, 9); one pass."""
+    return get_model()(parse(board, check=False)[None]).log_probs[0].cpu()
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def get_estimate(board: str, variant: str) -> MIResult:
+    """The neural estimate of a board; one pass."""
+    model, head, tokens = get_model(), get_head(variant), parse(board, check=False)
+    heads.estimate(model, head, tokens)  # the first pass after a pause is slower, and the time is shown
+    return heads.estimate(model, head, tokens)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def get_conditionals(board: str, cell: int) -> Tensor:
+    """Beliefs of every cell once `cell` holds each digit, log-probabilities (9, 81, 9); nine passes."""
+    return probing.conditionals(get_model(), parse(board, check=False), cell)
+
+
+class TruthStore:
+    """The latest ground truths by board and settings, for all sessions; safe to fill from a thread."""
+
+    def __init__(self, limit: int = 64) -> None:
+        self._limit = limit
+        self._kept: OrderedDict[ProbeKey, MIResult] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: ProbeKey) -> MIResult | None:
+        """The result, None where it is not there (any more)."""
+        with self._lock:
+            return self._kept.get(key)
+
+    def put(self, key: ProbeKey, result: MIResult) -> None:
+        """Keep a result; the oldest goes when there are too many."""
+        with self._lock:
+            self._kept[key] = result
+            while len(self._kept) > self._limit:
+                self._kept.popitem(last=False)
+
+
+@st.cache_resource(show_spinner=False)
+def get_truths() -> TruthStore:
+    """The one store of this server."""
+    return TruthStore()

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 ROOT = Path(__file__).resolve().parents[2]
+ICON = Path(__file__).parent / "icon.png"
 STYLE = (Path(__file__).parent / "frame.css").read_text(encoding="utf-8")
 
 PAGES = [  # script, name, icon
@@ -16,7 +17,7 @@ PAGES = [  # script, name, icon
 
 def setup(title: str, *, intro: str | None = None) -> None:
     """Page settings, navigation in the sidebar, the title and one line (Markdown) on what the page is for."""
-    st.set_page_config(page_title=f"MI Explorer · {title}", page_icon=":material/hub:", layout="wide")
+    st.set_page_config(page_title=f"MI Explorer · {title}", page_icon=str(ICON), layout="wide")
     st.html(f"<style>{STYLE}</style>")
     _navigation()
     st.title(title, anchor=False)

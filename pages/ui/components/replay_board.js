@@ -1,12 +1,12 @@
-// The board of one step as SVG. Colours are CSS variables (replay.css), resolved when the picture is saved.
+// The board of one step as SVG. Colours are CSS variables (replay.css), resolved when the picture is saved. Needs board.js (names of
+// cells).
 
 const CELL = 50, EDGE = 20, SIZE = 9 * CELL + EDGE + 4;
 const LN9 = Math.log(9);
 const SVG = "http://www.w3.org/2000/svg";
 
-const cellName = (cell) => `r${Math.floor(cell / 9) + 1}c${(cell % 9) + 1}`;
-const left = (cell) => EDGE + (cell % 9) * CELL;
-const top = (cell) => EDGE + Math.floor(cell / 9) * CELL;
+const cellLeft = (cell) => EDGE + (cell % 9) * CELL;
+const cellTop = (cell) => EDGE + Math.floor(cell / 9) * CELL;
 
 function svg(tag, attributes, parent, text) {
   const node = document.createElementNS(SVG, tag);
@@ -46,8 +46,8 @@ function drawPencil(group, cell, probabilities) {
   probabilities.forEach((thousandths, digit) => {
     const p = thousandths / 1000;
     if (p < 0.01) return;
-    const x = left(cell) + 9.5 + (digit % 3) * 15.5;
-    const y = top(cell) + 14.5 + Math.floor(digit / 3) * 15.5;
+    const x = cellLeft(cell) + 9.5 + (digit % 3) * 15.5;
+    const y = cellTop(cell) + 14.5 + Math.floor(digit / 3) * 15.5;
     const weight = p >= 0.5 ? 700 : 400;
     write(group, x, y, 10.5 + 4.5 * p, digit + 1, "var(--rp-text)", {
       opacity: (0.22 + 0.78 * Math.sqrt(p)).toFixed(3), "font-weight": weight,
@@ -58,15 +58,15 @@ function drawPencil(group, cell, probabilities) {
 function drawOpen(group, frame, cell) {
   const share = Math.min(1, (frame.source?.entropy[cell] ?? 0) / LN9);
   svg("rect", {
-    x: left(cell), y: top(cell), width: CELL, height: CELL, fill: "var(--rp-open)", opacity: (0.34 * share).toFixed(3),
+    x: cellLeft(cell), y: cellTop(cell), width: CELL, height: CELL, fill: "var(--rp-open)", opacity: (0.34 * share).toFixed(3),
   }, group);
   const marginals = frame.source?.marginals;
   if (marginals?.length) drawPencil(group, cell, marginals[cell]);
-  else write(group, left(cell) + 25, top(cell) + 31, 18, "·", "var(--rp-soft)");
+  else write(group, cellLeft(cell) + 25, cellTop(cell) + 31, 18, "·", "var(--rp-soft)");
 }
 
 function drawFilled(group, frame, cell) {
-  const [x, y, size] = [left(cell), top(cell), CELL];
+  const [x, y, size] = [cellLeft(cell), cellTop(cell), CELL];
   const given = !frame.committed.has(cell), now = frame.now.has(cell);
   if (given) svg("rect", { x, y, width: size, height: size, fill: "var(--rp-given)" }, group);
   if (now) svg("rect", { x, y, width: size, height: size, fill: "var(--rp-now)", opacity: 0.24 }, group);
@@ -80,7 +80,7 @@ function drawFilled(group, frame, cell) {
 
 // Ring, badge and clash sign lie over the grid lines and the links.
 function drawMarks(group, frame, cell) {
-  const [x, y] = [left(cell), top(cell)];
+  const [x, y] = [cellLeft(cell), cellTop(cell)];
   if (frame.now.has(cell)) {
     svg("rect", {
       x: x + 2.5, y: y + 2.5, width: CELL - 5, height: CELL - 5, rx: 7, fill: "none", stroke: "var(--rp-ring)", "stroke-width": 3.5,
@@ -112,7 +112,7 @@ function drawLinks(root, frame) {
   const strongest = (frame.step?.pairs || []).slice(0, 12).filter(([, , mi]) => mi >= 0.01);
   const most = frame.run.mi_max || 1;
   for (const [i, j, mi] of strongest) {
-    const line = { x1: left(i) + 25, y1: top(i) + 25, x2: left(j) + 25, y2: top(j) + 25, "stroke-linecap": "round" };
+    const line = { x1: cellLeft(i) + 25, y1: cellTop(i) + 25, x2: cellLeft(j) + 25, y2: cellTop(j) + 25, "stroke-linecap": "round" };
     svg("line", { ...line, stroke: "var(--rp-bg)", "stroke-width": 3.5 + 6 * (mi / most), opacity: 0.7 }, root);
     svg("line", { ...line, stroke: "var(--rp-link)", "stroke-width": 1.5 + 6 * (mi / most), opacity: 0.75 }, root);
   }
@@ -141,7 +141,7 @@ function drawBoard(frame, links) {
   if (links) drawLinks(root, frame);
   for (let cell = 0; cell < 81; cell += 1) drawMarks(root, frame, cell);
   for (let cell = 0; cell < 81; cell += 1) {
-    svg("rect", { x: left(cell), y: top(cell), width: CELL, height: CELL, fill: "transparent", "data-cell": cell }, root);
+    svg("rect", { x: cellLeft(cell), y: cellTop(cell), width: CELL, height: CELL, fill: "transparent", "data-cell": cell }, root);
   }
   return root;
 }

@@ -1,9 +1,5 @@
-// The words and numbers of one step, and how the run ends.
+// The words and numbers of one step, and how the run ends. Needs board.js (colours, names of cells).
 
-const CIVIDIS = [
-  [0, 34, 78], [18, 53, 112], [59, 73, 108], [87, 93, 109], [112, 113, 115],
-  [138, 134, 120], [165, 156, 116], [195, 179, 105], [225, 204, 85], [254, 232, 56],
-];
 const TOP_PAIRS = 6;
 const nats = (value) => value.toFixed(Math.abs(value) < 0.1 ? 3 : 2);
 const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
@@ -15,13 +11,6 @@ function el(tag, parent, className, text) {
   if (text !== undefined) node.textContent = text;
   if (parent) parent.appendChild(node);
   return node;
-}
-
-function cividis(share) {
-  const at = Math.max(0, Math.min(1, share)) * (CIVIDIS.length - 1);
-  const low = Math.min(CIVIDIS.length - 2, Math.floor(at));
-  const mixed = CIVIDIS[low].map((c, k) => Math.round(c + (at - low) * (CIVIDIS[low + 1][k] - c)));
-  return { css: `rgb(${mixed.join(",")})`, dark: share < 0.55 };
 }
 
 function drawCard(host, run, at) {
@@ -117,10 +106,10 @@ function matrix(host, run, step) {
   const index = new Map(step.cells.map((cell, k) => [cell, k]));
   const paint = canvas.getContext("2d");
   const side = size / count, gap = count > 30 ? 0 : 3;
-  const square = (a, b, css) => { paint.fillStyle = css; paint.fillRect(b * side, a * side, side - gap, side - gap); };
-  for (let a = 0; a < count; a += 1) for (let b = 0; b < count; b += 1) square(a, b, a === b ? "#8888" : cividis(0).css);
+  const square = (a, b, colour) => { paint.fillStyle = colour; paint.fillRect(b * side, a * side, side - gap, side - gap); };
+  for (let a = 0; a < count; a += 1) for (let b = 0; b < count; b += 1) square(a, b, a === b ? "#8888" : css(cividis(0)));
   for (const [i, j, mi] of step.pairs) {
-    const colour = cividis(run.mi_max ? mi / run.mi_max : 0).css;
+    const colour = css(cividis(run.mi_max ? mi / run.mi_max : 0));
     square(index.get(i), index.get(j), colour);
     square(index.get(j), index.get(i), colour);
   }

@@ -1,0 +1,388 @@
+"""`python -m mi_core`: everything the pages show, on the command line.
+
+Results go to standard output (`--json`: one JSON document with stable keys), progress and logs to standard error.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from mi_core import catalog
+from mi_core.decoding import MISource, decode
+from mi_core.errors import InputError, MiCoreError, SettingError
+from mi_core.evaluation import Contestant, bench_estimator, bench_generate, bench_speed, bench_sudoku
+from mi_core.head import VARIANTS, estimate
+from mi_core.models.protocol import Model
+from mi_core.probing import FORMS, probe
+from mi_core.results import MIResult
+from mi_core.selection import get_strategy
+from mi_core.sources import HeadSource, ProbingSource
+from mi_core.sudoku.board import VOCAB, cell_name, clashes, format_grid, is_valid_solution, parse
+from mi_core.sudoku.sets import SETS, load_set, make_sets
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status (0 fine, 1 a mistake that the message explains, 130 interrupted)."""
+    arguments = _parser().parse_args(argv)
+    try:
+        result, text = arguments.run(arguments)
+    except MiCoreError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(f"error: {error.filename or 'a file'} could not be read or written ({error.strerror}).", file=sys.stderr)
+        return 1
+    print(json.dumps(result, indent=None if arguments.json else 2) if arguments.json else text)
+    return 0
+
+
+Answer = tuple[Any, str]  # what --json prints, what a person reads
+
+
+def _models(arguments: argparse.Namespace) -> Answer:
+    found = catalog.entries()
+    lines = []
+    for entry in found:
+        size = f"{entry.parameters / 1e6:.2f} M" if entry.parameters else "-"
+        state = "available" if entry.available else f"missing: {entry.note}"
+        lines.append(f"{entry.name:24} {entry.kind:10} {size:>8}  {entry.summary} [{entry.source}] {state}")
+    return [vars(entry) for entry in found], "\n".join(lines)
+
+
+def _mi(arguments: argparse.Namespace) -> Answer:
+    model = _model(arguments)
+    tokens = _tokens(model, arguments.input)
+    if arguments.estimator == "head":
+        result = estimate(model, _head(arguments), tokens)
+    else:
+        result = _probe_with_bar(arguments, model, tokens)
+    if arguments.out:
+        result.save(arguments.out)
+    values = {
+        "model": result.model,
+        "estimator": result.estimator,
+        "form": result.form,
+        "open": int(result.masked.sum()),
+        "passes": result.passes,
+        "seconds": round(result.seconds, 3),
+        "mean_gap": result.mean_gap,
+        "negative_share": result.negative_share,
+        "top_pairs": [list(pair) for pair in result.top_pairs(arguments.top)],
+        "out": str(arguments.out) if arguments.out else None,
+    }
+    return values, _mi_text(model, result, arguments.top)
+
+
+def _probe_with_bar(arguments: argparse.Namespace, model: Model, tokens: Tensor) -> MIResult:
+    with tqdm(unit="pass", file=sys.stderr, disable=None, leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return probe(
+            model,
+            tokens,
+            form=arguments.form,
+            mass=arguments.mass,
+            min_entropy=arguments.min_entropy,
+            directed=arguments.directed,
+            progress=show,
+        )
+
+
+def _mi_text(model: Model, result: MIResult, top: int) -> str:
+    name = cell_name if model.vocab is VOCAB else str
+    lines = [
+        f"{result.estimator} ({result.form}) on {model.name}: {int(result.masked.sum())} open positions, "
+        f"{result.passes} passes, {result.seconds:.2f} s"
+    ]
+    lines += [f"  {name(i)} - {name(j)}  {value:.4f} nats" for i, j, value in result.top_pairs(top)]
+    return "\n".join(lines)
+
+
+def _decode(arguments: argparse.Namespace) -> Answer:
+    model = _model(arguments)
+    tokens = _tokens(model, arguments.input)
+    contestant = _contestant(arguments.strategy, arguments.param)
+    trace = decode(
+        model,
+        tokens[None],
+        contestant.strategy,
+        contestant.settings,
+        seed=arguments.seed,
+        temperature=arguments.temperature,
+        mi_source=_source(arguments, model, [contestant]),
+    )[0]
+    if arguments.trace:
+        arguments.trace.write_text(trace.to_json())
+    final = torch.tensor(trace.tokens)
+    is_board = model.vocab is VOCAB
+    valid = is_valid_solution(final) if is_board else None
+    values = {
+        "output": trace.output,
+        "nfe": trace.nfe,
+        "steps": [list(step.positions) for step in trace.steps],
+        "valid": valid,
+        "strategy": trace.strategy,
+        "params": trace.settings,
+        "mi_source": trace.mi_source,
+        "seed": trace.seed,
+        "temperature": trace.temperature,
+    }
+    lines = [f"{trace.nfe} passes, {len(trace.steps)} steps" + ("" if valid is None else f", valid: {valid}")]
+    lines += [f"step {k + 1}: {step.reason}" for k, step in enumerate(trace.steps)]
+    lines.append(format_grid(final) if is_board else trace.output)
+    if is_board:
+        lines += [
+            f"{cell_name(c.first)} and {cell_name(c.second)} are both {c.digit} ({c.unit})" for c in clashes(final)
+        ]
+    return values, "\n".join(lines)
+
+
+def _bench_sudoku(arguments: argparse.Namespace) -> Answer:
+    model = _model(arguments)
+    path = SETS.get(arguments.puzzles, None) or Path(arguments.puzzles)
+    puzzles = load_set(path, arguments.limit)
+    contestants = [_contestant(text) for text in arguments.strategy]
+    rows = bench_sudoku(
+        model,
+        puzzles,
+        contestants,
+        mi_source=_source(arguments, model, contestants),
+        seed=arguments.seed,
+        temperature=arguments.temperature,
+        tick=_Bar(),
+    )
+    return rows, _table(rows, ["nfe", "solved", "solved_ci", "valid", "n", "seconds"])
+
+
+def _bench_generate(arguments: argparse.Namespace) -> Answer:
+    model = _model(arguments)
+    contestants = [_contestant(text) for text in arguments.strategy]
+    rows = bench_generate(
+        model,
+        arguments.boards,
+        contestants,
+        mi_source=_source(arguments, model, contestants),
+        seed=arguments.seed,
+        temperature=arguments.temperature,
+        tick=_Bar(),
+    )
+    return rows, _table(rows, ["nfe", "valid", "valid_ci", "distinct", "n", "seconds"])
+
+
+def _bench_estimator(arguments: argparse.Namespace) -> Answer:
+    from mi_core.training.labels import random_states
+
+    model = _model(arguments)
+    states = random_states(arguments.states, seed=arguments.seed)
+    row = bench_estimator(model, _head(arguments), states, tick=_Bar())
+    return row, json.dumps(row, indent=2)
+
+
+def _bench_speed(arguments: argparse.Namespace) -> Answer:
+    row = bench_speed(_model(arguments), _head(arguments), repeats=arguments.repeats, tick=_Bar())
+    return row, json.dumps(row, indent=2)
+
+
+def _train_sudoku(arguments: argparse.Namespace) -> Answer:
+    from mi_core.training.sudoku_mdm import SudokuTraining, train_sudoku_mdm
+
+    settings = SudokuTraining(
+        steps=arguments.steps, minutes=arguments.minutes, seed=arguments.seed, compile=arguments.compile
+    )
+    out = train_sudoku_mdm(arguments.out, settings, report=_log)
+    return {"out": str(out)}, f"Weights written to {out}."
+
+
+def _train_head(arguments: argparse.Namespace) -> Answer:
+    from mi_core.training.head import HeadTraining, train_head
+    from mi_core.training.labels import make_labels
+
+    if arguments.model != "sudoku":
+        raise InputError("Only model sudoku has label states to train a head on.")
+    path = arguments.weights or catalog.SUDOKU_FILE
+    model = catalog.load_model("sudoku", weights=path)
+    fast = catalog.load_model("sudoku", weights=path, low_precision=True)
+    out = arguments.out or catalog.head_file("sudoku", arguments.variant)
+    folder = arguments.labels or out.with_name(out.name + ".labels")
+    labels = make_labels(fast, folder, shards=arguments.shards, minutes=arguments.label_minutes, report=_log)
+    settings = HeadTraining(
+        variant=arguments.variant, epochs=arguments.epochs, minutes=arguments.minutes, seed=arguments.seed
+    )
+    origin = {"data": "probed MI (averaged form, mass .995) of half random, half decoding states of our generator"}
+    train_head(model, labels, out, settings, report=_log, origin=origin)
+    return {"out": str(out), "states": len(labels)}, f"Head written to {out}."
+
+
+def _make_puzzles(arguments: argparse.Namespace) -> Answer:
+    make_sets(arguments.out, tick=_Bar())
+    return {"out": str(arguments.out)}, f"Puzzle sets written to {arguments.out}."
+
+
+class _Bar:
+    """A progress bar on standard error for the benchmarks' ticks; a new one for each label."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __call__(self, done: int, total: int, label: str) -> None:
+        if self._bar is None or self._bar.desc != label + ": ":
+            self._bar = tqdm(total=total, desc=label, file=sys.stderr, disable=None, leave=False)
+            self._bar.desc = label + ": "
+        self._bar.update(done - self._bar.n)
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _model(arguments: argparse.Namespace) -> Model:
+    return catalog.load_model(arguments.model, weights=arguments.weights)
+
+
+def _head(arguments: argparse.Namespace) -> Any:
+    return catalog.load_head(arguments.model, arguments.variant, weights=arguments.head_weights)
+
+
+def _tokens(model: Model, text: str) -> Tensor:
+    if model.vocab is VOCAB:
+        return parse(text)
+    return model.vocab.encode(text)
+
+
+def _contestant(text: str, params: Sequence[str] = ()) -> Contestant:
+    """`NAME` or `NAME:key=value,key=value`, and further `key=value`s, checked at once."""
+    name, _, rest = text.partition(":")
+    settings: dict[str, Any] = {}
+    for item in [*filter(None, rest.split(",")), *params]:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise SettingError(f"A parameter is written key=value, got {item!r}.")
+        settings["lam" if key == "lambda" else key] = value
+    rule = get_strategy(name)
+    return Contestant(name, rule.settings(settings))
+
+
+def _source(arguments: argparse.Namespace, model: Model, contestants: Sequence[Contestant]) -> MISource | None:
+    if not any(get_strategy(c.strategy).needs_mi for c in contestants):
+        return None
+    if arguments.mi == "probing" or (arguments.mi == "auto" and model.vocab is not VOCAB):
+        return ProbingSource()
+    return HeadSource(_head(arguments))
+
+
+def _table(rows: list[dict[str, Any]], columns: list[str]) -> str:
+    lines = ["strategy".ljust(32) + "".join(c.rjust(18) for c in columns)]
+    for row in rows:
+        label = Contestant(row["strategy"], row["params"]).label
+        lines.append(label.ljust(32) + "".join(str(row[c]).rjust(18) for c in columns))
+    return "\n".join(lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m mi_core", description="Pairwise MI of masked diffusion models.")
+    parser.set_defaults(json=False)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    _command(commands, "models", _models, "list models and estimators")
+    mi = _command(commands, "mi", _mi, "the MI matrix of one state")
+    _add_model(mi)
+    mi.add_argument("--input", required=True, help="81 characters, . or 0 where open (a sequence for a table model)")
+    mi.add_argument("--estimator", choices=["probing", "head"], default="probing")
+    mi.add_argument("--form", default="averaged", help=f"one of {', '.join(FORMS)}")
+    mi.add_argument("--mass", type=float, default=0.99, help="probability that the tried tokens must carry (1: all)")
+    mi.add_argument("--min-entropy", type=float, default=0.0, help="leave out positions with less entropy (nats)")
+    mi.add_argument("--directed", action="store_true", help="I_ij with i probed, not the symmetric matrix")
+    mi.add_argument("--top", type=int, default=10, help="strongest pairs to print")
+    mi.add_argument("--out", type=Path, help="npz file with mi (N,N), entropy (N,), masked (N,) and more")
+
+    one = _command(commands, "decode", _decode, "decode one sequence")
+    _add_model(one)
+    _add_decoding(one)
+    one.add_argument("--input", required=True)
+    one.add_argument("--strategy", required=True)
+    one.add_argument("--param", action="append", default=[], metavar="KEY=VALUE")
+    one.add_argument("--trace", type=Path, help="write every step to this JSON file")
+    one.set_defaults(temperature=0.0)
+
+    bench = commands.add_parser("bench", help="measure").add_subparsers(required=True, metavar="WHAT")
+    sudoku = _command(bench, "sudoku", _bench_sudoku, "strategies on puzzles")
+    _add_model(sudoku)
+    _add_decoding(sudoku)
+    sudoku.add_argument("--puzzles", default="unique_50_59", help=f"a CSV file or one of {', '.join(SETS)}")
+    sudoku.add_argument("--strategy", action="append", required=True, metavar="NAME:key=value,...")
+    sudoku.add_argument("--limit", type=int)
+    sudoku.set_defaults(temperature=0.0)
+    generate = _command(bench, "generate", _bench_generate, "strategies from the empty board")
+    _add_model(generate)
+    _add_decoding(generate)
+    generate.add_argument("--boards", type=_positive, default=200)
+    generate.add_argument("--strategy", action="append", required=True, metavar="NAME:key=value,...")
+    generate.set_defaults(temperature=1.0)
+    estimator = _command(bench, "estimator", _bench_estimator, "the head against probing on unseen states")
+    _add_model(estimator)
+    estimator.add_argument("--states", type=_positive, default=100)
+    estimator.add_argument("--seed", type=int, default=90_001)
+    speed = _command(bench, "speed", _bench_speed, "wall-clock ratios in one run")
+    _add_model(speed)
+    speed.add_argument("--repeats", type=_positive, default=3)
+
+    train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")
+    mdm = _command(train, "sudoku-mdm", _train_sudoku, "the Sudoku model, from nothing; resumes")
+    mdm.add_argument("--out", type=Path, default=Path("runs/sudoku-mdm.safetensors"))
+    mdm.add_argument("--steps", type=_positive, default=9_000)
+    mdm.add_argument("--minutes", type=float, help="end by working time instead of steps")
+    mdm.add_argument("--seed", type=int, default=1)
+    mdm.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
+    head = _command(train, "head", _train_head, "the MI head of a model; labels resume")
+    _add_model(head)
+    head.add_argument("--out", type=Path)
+    head.add_argument("--labels", type=Path, help="folder of label shards")
+    head.add_argument("--shards", type=_positive, default=64, help="shards of 32 states")
+    head.add_argument("--label-minutes", type=float)
+    head.add_argument("--epochs", type=_positive, default=30)
+    head.add_argument("--minutes", type=float)
+    head.add_argument("--seed", type=int, default=3)
+
+    make = _command(commands, "make-puzzles", _make_puzzles, "make the shipped puzzle sets again")
+    make.add_argument("--out", type=Path, default=Path("assets/data"))
+    return parser
+
+
+def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="sudoku", help="a name from `models`")
+    parser.add_argument("--weights", type=Path, help="another weight file for the model")
+    parser.add_argument("--variant", choices=VARIANTS, default=VARIANTS[0], help="which head")
+    parser.add_argument("--head-weights", type=Path, help="another weight file for the head")
+
+
+def _add_decoding(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--mi", choices=["auto", "head", "probing"], default="auto", help="source of MI")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--temperature", type=float, help="0: the likeliest token; else draw from p^(1/temperature)")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value

@@ -1,0 +1,242 @@
+"""Benchmarks: strategies on puzzles and on the empty board, the estimator against probing, speeds as ratios.
+
+Every function returns plain rows for JSON; the commands that call them are in `mi_core.cli`.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+from scipy.stats import binomtest
+from torch import Tensor
+
+from mi_core.agreement import agreement, precision_at_peers
+from mi_core.decoding import DecodeTrace, MISource, decode
+from mi_core.head import MIHead, estimate
+from mi_core.models.protocol import Model
+from mi_core.probing import full_passes, probe
+from mi_core.results import MIResult
+from mi_core.selection import get_strategy
+from mi_core.sudoku.board import CELLS, VOCAB, is_valid_solution
+from mi_core.sudoku.sets import PuzzleSet
+
+Tick = Callable[[int, int, str], None]  # done, total, label
+Row = dict[str, Any]
+
+
+def _quiet(done: int, total: int, label: str) -> None:
+    """No progress wanted."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A strategy with its settings, as `NAME:key=value,...` on the command line."""
+
+    strategy: str
+    settings: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """The same text again."""
+        return self.strategy + "".join(f" {k}={v:g}" for k, v in self.settings.items())
+
+
+def share(successes: int, n: int) -> tuple[float, list[float]]:
+    """Share and its 95 % Wilson interval."""
+    if n == 0:
+        return math.nan, [math.nan, math.nan]
+    interval = binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    return successes / n, [round(float(interval.low), 4), round(float(interval.high), 4)]
+
+
+def mean(values: Sequence[float]) -> tuple[float, list[float]]:
+    """Mean and its 95 % normal interval."""
+    centre = fmean(values)
+    half = 1.96 * stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+    return centre, [round(centre - half, 3), round(centre + half, 3)]
+
+
+def bench_sudoku(
+    model: Model,
+    puzzles: PuzzleSet,
+    contestants: Sequence[Contestant],
+    *,
+    mi_source: MISource | None,
+    seed: int = 0,
+    temperature: float = 0.0,
+    tick: Tick = _quiet,
+) -> list[Row]:
+    """Each strategy on each puzzle: exact solutions, valid grids, passes."""
+    rows = []
+    for contestant in contestants:
+        traces, seconds = _run(model, puzzles.puzzles, contestant, mi_source, seed, temperature, tick)
+        finals = torch.tensor([trace.tokens for trace in traces])
+        exact = int((finals == puzzles.solutions).all(-1).sum())
+        valid = sum(is_valid_solution(final) for final in finals)
+        rows.append(_row(contestant, traces, seconds) | _shares(len(traces), solved=exact, valid=valid))
+    return rows
+
+
+def bench_generate(
+    model: Model,
+    boards: int,
+    contestants: Sequence[Contestant],
+    *,
+    mi_source: MISource | None,
+    seed: int = 0,
+    temperature: float = 1.0,
+    tick: Tick = _quiet,
+) -> list[Row]:
+    """Each strategy from the empty board, tokens sampled: valid grids, distinct valid grids, passes."""
+    start = torch.full((boards, CELLS), VOCAB.mask_id)
+    rows = []
+    for contestant in contestants:
+        traces, seconds = _run(model, start, contestant, mi_source, seed, temperature, tick)
+        valid = [trace.output for trace in traces if is_valid_solution(torch.tensor(trace.tokens))]
+        extra = {"distinct": len(set(valid)), "temperature": temperature}
+        rows.append(_row(contestant, traces, seconds) | _shares(boards, valid=len(valid)) | extra)
+    return rows
+
+
+def _run(
+    model: Model,
+    start: Tensor,
+    contestant: Contestant,
+    mi_source: MISource | None,
+    seed: int,
+    temperature: float,
+    tick: Tick,
+) -> tuple[list[DecodeTrace], float]:
+    source = mi_source if get_strategy(contestant.strategy).needs_mi else None
+    begin = time.perf_counter()
+    traces = decode(
+        model,
+        start,
+        contestant.strategy,
+        contestant.settings,
+        seed=seed,
+        temperature=temperature,
+        mi_source=source,
+        progress=lambda done, total: tick(done, total, contestant.label),
+    )
+    return traces, time.perf_counter() - begin
+
+
+def _row(contestant: Contestant, traces: list[DecodeTrace], seconds: float) -> Row:
+    nfe, interval = mean([float(trace.nfe) for trace in traces])
+    return {
+        "strategy": contestant.strategy,
+        "params": traces[0].settings,
+        "mi_source": traces[0].mi_source,
+        "nfe": round(nfe, 3),
+        "nfe_ci": interval,
+        "n": len(traces),
+        "seconds": round(seconds, 2),
+    }
+
+
+def _shares(n: int, **counts: int) -> Row:
+    row: Row = {}
+    for name, count in counts.items():
+        value, interval = share(count, n)
+        row |= {name: round(value, 4), f"{name}_ci": interval}
+    return row
+
+
+RATIO_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+def bench_estimator(model: Model, head: MIHead, states: Tensor, *, tick: Tick = _quiet) -> Row:
+    """The head against full probing (every token tried) on `states` (S, 81), pooled over the open pairs.
+
+    By fifths of the mask ratio and in all; on the empty board the share of the 810 strongest pairs that share a row,
+    column or box, for both routes; passes and the ratio of wall clocks of the same run.
+    """
+    truths, guesses = [], []
+    for k, tokens in enumerate(states):
+        truths.append(probe(model, tokens, mass=1.0))
+        guesses.append(estimate(model, head, tokens))
+        tick(k + 1, len(states), "states")
+    ratios = [float(r.masked.double().mean()) for r in truths]
+    bands = []
+    for low, high in pairwise(RATIO_EDGES):
+        at = [k for k, ratio in enumerate(ratios) if low < ratio <= high]
+        if at:
+            bands.append({"mask_ratio": [low, high], **_scores([guesses[k] for k in at], [truths[k] for k in at])})
+    empty = torch.full((CELLS,), VOCAB.mask_id)
+    truth, guess = probe(model, empty, mass=1.0), estimate(model, head, empty)
+    return {
+        **_scores(guesses, truths),
+        "by_mask_ratio": bands,
+        "precision": {"probing": precision_at_peers(truth), "head": precision_at_peers(guess), "pairs": 810},
+        "passes_probing": fmean(r.passes for r in truths),
+        "passes_head": 1,
+        "speedup": round(sum(r.seconds for r in truths) / sum(r.seconds for r in guesses), 1),
+        "negative_share": round(fmean(r.negative_share for r in truths), 4),
+        "mean_gap": fmean(r.mean_gap for r in truths),
+        "estimator": guess.estimator,
+    }
+
+
+def _scores(guesses: list[MIResult], truths: list[MIResult]) -> Row:
+    f = torch.cat([g.mi[t.pairs] for g, t in zip(guesses, truths, strict=True)])
+    y = torch.cat([t.mi[t.pairs] for t in truths])
+    score = agreement(f, y)
+    values = {k: round(getattr(score, k), 4) for k in ("pearson", "spearman", "r2")}
+    return {**values, "rmse": round(score.rmse, 5), "states": len(truths), "pairs": score.pairs}
+
+
+def bench_speed(model: Model, head: MIHead, *, repeats: int = 3, tick: Tick = _quiet) -> Row:
+    """Wall-clock ratios at 81 open cells, all measured in one run: best of `repeats` for each.
+
+    `plain_loop` is full probing one position at a time, its V probes as a batch.
+    """
+    empty = torch.full((CELLS,), VOCAB.mask_id)
+    jobs: dict[str, Callable[[], object]] = {
+        "head": lambda: estimate(model, head, empty),
+        "probing": lambda: probe(model, empty, mass=1.0, form="mixture"),
+        "plain_loop": lambda: probe(model, empty, mass=1.0, form="mixture", batch_size=VOCAB.size),
+        "matrix_product": _matrix_product,
+    }
+    seconds = dict.fromkeys(jobs, math.inf)
+    for k in range(repeats):
+        for name, job in jobs.items():
+            begin = time.perf_counter()
+            job()
+            seconds[name] = min(seconds[name], time.perf_counter() - begin)
+            tick(k * len(jobs) + 1, repeats * len(jobs), name)
+    peak = 2 * _MATRIX**3 / seconds["matrix_product"]
+    rate = full_passes(CELLS, VOCAB.size) * _flops(model) / seconds["probing"]
+    return {
+        "open_cells": CELLS,
+        "passes": full_passes(CELLS, VOCAB.size),
+        "seconds": {name: round(value, 4) for name, value in seconds.items()},
+        "head_over_probing": round(seconds["probing"] / seconds["head"], 1),
+        "probing_over_plain_loop": round(seconds["plain_loop"] / seconds["probing"], 2),
+        "probing_gflops": round(rate / 1e9, 1),
+        "matrix_product_gflops": round(peak / 1e9, 1),
+        "share_of_matrix_product": round(rate / peak, 3),
+        "threads": torch.get_num_threads(),
+    }
+
+
+_MATRIX = 2048
+
+
+def _matrix_product() -> Tensor:
+    a = torch.ones(_MATRIX, _MATRIX)
+    return a @ a
+
+
+def _flops(model: Model) -> int:
+    """Floating-point operations of one forward pass of one sequence, counted by torch."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        model(torch.full((1, CELLS), VOCAB.mask_id))
+    return int(counter.get_total_flops())

@@ -1,0 +1,90 @@
+"""Decoding runs for the pages, kept between reruns."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from mi_core.decoding import DecodeTrace, MISource, decode
+from mi_core.errors import FormatError, InputError
+from mi_core.sources import HeadSource, ProbingSource
+from mi_core.sudoku.board import VOCAB, parse
+from pages.ui.cached import get_head, get_model
+from pages.ui.replay_payload import run_payload
+
+MAX_TRACE_MB = 5
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """All that a run depends on."""
+
+    board: str
+    strategy: str
+    parameters: tuple[tuple[str, float], ...]
+    source: str  # "head", "probing" or "none"
+    temperature: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A run and what the browser needs to show it."""
+
+    trace: DecodeTrace
+    run: dict[str, Any]
+
+
+def get_replay(settings: RunSettings) -> Replay:
+    """The run of these settings.
+
+    Raises:
+        MiCoreError: a bad board or parameter, or a missing weight file.
+    """
+    if not bool((parse(settings.board) == VOCAB.mask_id).any()):
+        raise InputError("Every cell of this board is filled, so there is nothing to decode; open some cells.")
+    return _decoded(settings)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _decoded(settings: RunSettings) -> Replay:
+    bar = st.progress(0.0, text="Decoding the board")
+    try:
+        (trace,) = decode(
+            get_model(),
+            parse(settings.board)[None],
+            settings.strategy,
+            dict(settings.parameters),
+            seed=settings.seed,
+            temperature=settings.temperature,
+            mi_source=_source(settings.source),
+            record_marginals=True,
+            progress=lambda done, total: bar.progress(done / total, text=f"Decoded {done} of {total} cells"),
+        )
+    finally:
+        bar.empty()
+    return Replay(trace, run_payload(trace))
+
+
+def _source(name: str) -> MISource | None:
+    if name == "none":
+        return None
+    return ProbingSource() if name == "probing" else HeadSource(get_head())
+
+
+@st.cache_data(max_entries=8, show_spinner="Reading the trace")
+def read_replay(data: bytes) -> Replay:
+    """The run that a trace file holds.
+
+    Raises:
+        FormatError: too large, no text, no trace, or not one of a Sudoku board.
+    """
+    if len(data) > MAX_TRACE_MB * 2**20:
+        raise FormatError(f"This file has {len(data) / 2**20:.1f} MB; a trace may have at most {MAX_TRACE_MB} MB.")
+    try:
+        trace = DecodeTrace.from_json(data.decode("utf-8-sig"))
+    except FormatError:
+        raise
+    except (ValueError, RecursionError) as error:  # no UTF-8, numbers of thousands of digits, endless nesting
+        raise FormatError("This file is not a decoding trace: it is no JSON text in UTF-8.") from error
+    return Replay(trace, run_payload(trace))

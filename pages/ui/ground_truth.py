@@ -1,0 +1,147 @@
+"""The ground truth of the Sudoku page: settings, a background run with progress and cancel, and the measured numbers."""
+
+import time
+from dataclasses import dataclass, field
+from threading import Event, Thread
+
+import streamlit as st
+
+from mi_core import probing
+from mi_core.errors import Cancelled, MiCoreError
+from mi_core.models.protocol import Model
+from mi_core.results import MIResult
+from mi_core.sudoku.board import VOCAB, parse
+from pages.ui import cached
+from pages.ui.cached import ProbeKey, TruthStore
+
+JOB = "su_job"
+POLL = 0.5  # seconds between two looks at a running job
+BATCH = 27  # passes between two chances to cancel
+MASSES = ("1", "0.999", "0.99", "0.95", "0.9")
+
+
+@dataclass
+class ProbeJob:
+    """One probing run in a thread of its own. The thread writes, the page reads."""
+
+    key: ProbeKey
+    done: int = 0
+    total: int = 0
+    error: str = ""
+    begun: float = field(default_factory=time.monotonic)
+    stop: Event = field(default_factory=Event)
+    thread: Thread | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread is still at work."""
+        return self.thread is not None and self.thread.is_alive()
+
+    @property
+    def share(self) -> float:
+        """How much is done, 0..1."""
+        return self.done / self.total if self.total else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the pace so far; None before the first batch is back."""
+        spent = time.monotonic() - self.begun
+        return spent * (self.total - self.done) / self.done if self.done else None
+
+    def start(self, model: Model, truths: TruthStore) -> None:
+        """Begin; the result goes to `truths`."""
+        self.thread = Thread(target=self._run, args=(model, truths), daemon=True)
+        self.thread.start()
+
+    def _run(self, model: Model, truths: TruthStore) -> None:
+        board, form, mass = self.key
+        try:
+            tokens = parse(board, check=False)
+            result = probing.probe(
+                model, tokens, form=form, mass=mass, batch_size=BATCH, progress=self._tell, cancel=self.stop.is_set
+            )
+            truths.put(self.key, result)
+        except Cancelled:
+            pass
+        except MiCoreError as error:
+            self.error = str(error)
+
+    def _tell(self, done: int, total: int) -> None:
+        self.done, self.total = done, total
+
+
+def settings(board: str) -> ProbeKey:
+    """The widgets of form and mass."""
+    form = st.selectbox(
+        "Form of the ground truth",
+        probing.FORMS,
+        key="su_form",
+        bind="query-params",
+        help="averaged: MI of the mean of both probing orders. mixture: each order's own MI, then the mean. "
+        "entropy-difference: the paper's; it may come out negative when the model is not consistent.",
+    )
+    st.session_state.setdefault("su_mass", "0.99")
+    mass = st.selectbox(
+        "Mass probed",
+        MASSES,
+        key="su_mass",
+        bind="query-params",
+        help="Each cell tries its likeliest digits until they carry this much probability. Below 1 saves passes; "
+        "the certified width says how far any pair can be from full probing.",
+    )
+    return board, form, float(mass)
+
+
+def current(key: ProbeKey) -> MIResult | None:
+    """The result for these settings, if it was computed. A run for other settings is stopped."""
+    job = st.session_state.get(JOB)
+    if job is not None and job.key != key:
+        job.stop.set()
+        st.session_state.pop(JOB)
+    return cached.get_truths().get(key)
+
+
+def controls(key: ProbeKey) -> None:
+    """The button, or progress and Cancel while it runs."""
+    job = st.session_state.get(JOB)
+    running = job is not None and job.running
+    st.fragment(_controls, run_every=POLL if running else None)(key)
+
+
+def _controls(key: ProbeKey) -> None:
+    job: ProbeJob | None = st.session_state.get(JOB)
+    if job is not None and not job.running:
+        st.session_state.pop(JOB)
+        if job.error:
+            st.error(job.error)
+        elif cached.get_truths().get(key) is not None:
+            st.rerun()
+    if job is not None and job.running:
+        _progress(job)
+    elif cached.get_truths().get(key) is None:
+        passes = probing.full_passes(key[0].count(VOCAB.mask), VOCAB.size)
+        explained = f"Tries the digits of every open cell in turn: at most {passes} passes."
+        if st.button("Compute ground truth", type="primary", key="su_compute", icon=":material/biotech:", help=explained):
+            _begin(key)
+            st.rerun()
+    else:
+        st.button("Ground truth computed", disabled=True, key="su_computed", icon=":material/check:")
+
+
+def _progress(job: ProbeJob) -> None:
+    left = job.seconds_left
+    ahead = "measuring the pace" if left is None else f"about {max(1, round(left))} s left"
+    counted = f"{job.done} of {job.total} passes" if job.total else "first passes"
+    st.progress(min(1.0, job.share), text=f"{counted} · {ahead}")
+    if st.button("Cancel", key="su_cancel", icon=":material/close:"):
+        job.stop.set()
+        if job.thread is not None:
+            job.thread.join(10)  # one batch
+        st.session_state.pop(JOB, None)
+        st.rerun()
+
+
+def _begin(key: ProbeKey) -> None:
+    job = ProbeJob(key)
+    st.session_state[JOB] = job
+    job.start(cached.get_model(), cached.get_truths())

@@ -1,0 +1,196 @@
+"""What the home page is made of: texts, controls, the two figures, the table, the ways on."""
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from mi_core.teaching import EXAMPLES, Lesson
+from pages.ui import frame
+
+INTRO = (
+    "A masked diffusion model says what each open position may be, one position at a time. It does not say which "
+    "positions **belong together**, and two that do contradict each other when drawn in the same step. "
+    "**Pairwise mutual information** (MI) measures the tie between two open positions: "
+    "0 nats for none, ln 2 ≈ 0.693 for a copied bit."
+)
+WAYS_ON = {
+    "pages/1_Sudoku.py": ("See it on a Sudoku board", "Beliefs, the MI of every pair of cells, and what if."),
+    "pages/2_Replay.py": ("Watch boards being decoded", "Step by step: which cells together, and why."),
+}
+
+MI_LIMIT = 0.6931471805599453  # ln 2, the most that two bits can share: the colours mean the same at every strength
+COLOURS = ("#0072B2", "#D55E00", "#E69F00")  # Okabe-Ito: one by one, all at once, MI-guided
+PATTERNS = ("", "/", ".")
+GREY = "rgba(128, 128, 128, 0.28)"
+CONFIG = {"displaylogo": False, "displayModeBar": "hover", "toImageButtonOptions": {"format": "svg"}}
+CONFIG |= {"modeBarButtonsToRemove": ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]}
+
+
+def controls() -> tuple[str, float]:
+    """Example and strength, both kept in the URL."""
+    st.session_state.setdefault("ho_example", "pairs")
+    st.session_state.setdefault("ho_strength", 0.8)
+    left, right = st.columns([3, 2], gap="medium", vertical_alignment="bottom")
+    example = left.segmented_control(
+        "Example",
+        list(EXAMPLES),
+        key="ho_example",
+        format_func=lambda key: EXAMPLES[key].title,
+        bind="query-params",
+        required=True,
+        help="After a choice, the arrow keys stay with this control.",
+    )
+    strength = right.slider("Strength of the coupling", 0.0, 1.0, step=0.05, key="ho_strength", bind="query-params")
+    return example or "pairs", strength
+
+
+def show(lesson: Lesson) -> None:
+    """The whole example: story, figures, what each way of decoding costs."""
+    st.markdown(f"{lesson.story} **{lesson.verdict}**")
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        st.plotly_chart(
+            mi_figure(lesson, text_colour()),
+            key="ho_mi",
+            theme=None,
+            width="stretch",
+            config=CONFIG,
+            alt=_mi_in_words(lesson),
+        )
+    with right:
+        st.plotly_chart(
+            outcome_figure(lesson, text_colour()),
+            key="ho_outcomes",
+            theme=None,
+            width="stretch",
+            config=CONFIG,
+            alt=f"Probability of each of the {len(lesson.outcomes)} outcomes under three ways of decoding.",
+        )
+    st.markdown(cost_table(lesson))
+
+
+def ways_on(lesson: Lesson) -> None:
+    """Links into the other pages, and the numbers of the example as a file."""
+    there = [(script, words) for script, words in WAYS_ON.items() if (frame.ROOT / script).is_file()]
+    columns = st.columns([*(3 for _ in there), 2], gap="medium", vertical_alignment="center")
+    for column, (script, (label, caption)) in zip(columns, there, strict=False):
+        column.page_link(script, label=f"**{label}** · {caption}", icon=":material/arrow_forward:")
+    columns[-1].download_button(
+        "Outcomes (CSV)",
+        lesson.to_csv,
+        file_name="outcomes.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        key="ho_csv",
+    )
+
+
+def mi_figure(lesson: Lesson, colour: str) -> go.Figure:
+    """Split heatmap: above the diagonal the exact MI, below it the probed one."""
+    names = list(lesson.variables)
+    count = len(names)
+    cells = [[_cell(lesson, i, j) for j in range(count)] for i in range(count)]
+    figure = go.Figure(
+        go.Heatmap(
+            z=cells,
+            zmin=0,
+            zmax=MI_LIMIT,
+            colorscale="Cividis",
+            xgap=2,
+            ygap=2,
+            customdata=[[_hover(lesson, i, j) for j in range(count)] for i in range(count)],
+            hovertemplate="%{customdata}<extra></extra>",
+            hoverongaps=False,
+            colorbar={
+                "title": {"text": "nats", "side": "right"},
+                "thickness": 12,
+                "len": 1,
+                "tickvals": [0, 0.2, 0.4, 0.6],
+            },
+        )
+    )
+    for i in range(count):
+        figure.add_shape(type="rect", x0=i - 0.48, x1=i + 0.48, y0=i - 0.48, y1=i + 0.48, fillcolor=GREY, line_width=0)
+        figure.add_annotation(x=i, y=i, text=f"<b>{names[i]}</b>", showarrow=False, font={"size": 18, "color": colour})
+        for j in range(count):
+            if (value := cells[i][j]) is not None:
+                ink = "#111111" if value > 0.45 * MI_LIMIT else "#FFFFFF"
+                figure.add_annotation(x=j, y=i, text=f"{value:.3f}", showarrow=False, font={"size": 14, "color": ink})
+    _style(figure, "Pairwise MI: exact above, probed below", colour)
+    figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, count - 0.5])
+    figure.update_yaxes(visible=False, fixedrange=True, range=[count - 0.5, -0.5])
+    return figure
+
+
+def outcome_figure(lesson: Lesson, colour: str) -> go.Figure:
+    """Grouped bars: what each way of decoding draws."""
+    figure = go.Figure()
+    for decoding, fill, pattern in zip(lesson.decodings, COLOURS, PATTERNS, strict=True):
+        figure.add_bar(
+            x=list(lesson.outcomes),
+            y=list(decoding.probs),
+            name=decoding.name,
+            marker={"color": fill, "line_width": 0, "pattern": {"shape": pattern, "fgcolor": "#FFFFFF", "size": 5}},
+            hovertemplate="%{x}: %{y:.4f}<extra>" + decoding.name + "</extra>",
+        )
+    _style(figure, f"How often each outcome {''.join(lesson.variables)} is drawn", colour)
+    figure.update_layout(
+        bargap=0.25,
+        bargroupgap=0.05,
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": -0.16, "yanchor": "top"},
+    )
+    figure.update_xaxes(type="category", fixedrange=True, tickfont={"family": "monospace"})
+    figure.update_yaxes(fixedrange=True, gridcolor=GREY, zerolinecolor=GREY, rangemode="tozero", tickformat=".0%")
+    return figure
+
+
+def cost_table(lesson: Lesson) -> str:
+    """Markdown table: what each way of decoding costs and loses."""
+    lines = [
+        "| Decoding | Forward passes | Information lost (KL) | Draws on wrong outcomes | Impossible draws |",
+        "|:--|--:|--:|--:|--:|",
+    ]
+    for way in lesson.decodings:
+        lost = f"{abs(round(way.lost, 3)):.3f} nats"
+        lines.append(
+            f"| **{way.name}**, {way.rule} | {way.passes} | {lost} | {way.misplaced:.1%} | {way.impossible:.1%} |"
+        )
+    return "\n".join(lines)
+
+
+def text_colour() -> str:
+    """Ink that is readable on the page's own background."""
+    kind = st.context.theme.type
+    return {"dark": "#FAFAFA", "light": "#31333F"}.get(kind or "", "#808495")
+
+
+def _style(figure: go.Figure, title: str, colour: str) -> None:
+    """Explicit everywhere: Streamlit's own theme would repaint the colours."""
+    figure.update_layout(
+        title={"text": title, "font": {"size": 15}, "x": 0, "xref": "paper", "y": 0.98, "yanchor": "top"},
+        height=330,
+        margin={"l": 4, "r": 4, "t": 40, "b": 4},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": colour, "size": 13, "family": "Source Sans, Source Sans Pro, sans-serif"},
+    )
+
+
+def _cell(lesson: Lesson, i: int, j: int) -> float | None:
+    if i == j:
+        return None
+    return abs(round(lesson.exact_mi[i][j] if i < j else lesson.probed_mi[i][j], 6))
+
+
+def _hover(lesson: Lesson, i: int, j: int) -> str:
+    exact, probed = lesson.exact_mi[i][j], lesson.probed_mi[i][j]
+    return f"{lesson.variables[i]} and {lesson.variables[j]}<br>exact {exact:.6f}<br>probed {probed:.6f} nats"
+
+
+def _mi_in_words(lesson: Lesson) -> str:
+    pairs = [
+        f"{a} and {b} {lesson.exact_mi[i][i + 1 + k]:.3f}"
+        for i, a in enumerate(lesson.variables)
+        for k, b in enumerate(lesson.variables[i + 1 :])
+    ]
+    return "Exact MI in nats: " + ", ".join(pairs) + "; the probed values agree."

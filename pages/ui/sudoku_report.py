@@ -1,0 +1,87 @@
+"""What was measured on the Sudoku page: cost of both routes, their agreement, the strongest pairs, downloads."""
+
+import streamlit as st
+
+from mi_core.agreement import certified_width, compare, precision_at_peers
+from mi_core.results import MIResult
+from pages.ui import payload
+
+
+def costs(estimate: MIResult | None, truth: MIResult | None) -> None:
+    """Passes and time of each route, and how well they agree."""
+    st.subheader("What it cost", anchor=False)
+    with st.container(horizontal=True):
+        if estimate is not None:
+            st.metric("Estimate", f"{_passes(estimate)} · {payload.duration(estimate.seconds)}", border=True)
+        if truth is not None:
+            st.metric("Ground truth", f"{_passes(truth)} · {payload.duration(truth.seconds)}", border=True)
+        if estimate is not None and truth is not None:
+            st.metric("Estimate is faster by", f"{truth.seconds / max(estimate.seconds, 1e-6):,.0f} ×", border=True)
+    if truth is None:
+        st.caption("Compute the ground truth to see its cost, its errors and how well the estimate agrees with it.")
+        return
+    _agreement(estimate, truth)
+
+
+def _agreement(estimate: MIResult | None, truth: MIResult) -> None:
+    st.subheader("How far to trust it", anchor=False)
+    with st.container(horizontal=True):
+        if estimate is not None:
+            score = compare(estimate, truth)
+            _number("Pearson", score.pearson, "Linear correlation of estimate and truth over the open pairs of this board.")
+            _number("R²", score.r2, "Share of the truth's variation that the estimate explains; below 0 is worse than the mean.")
+            _number("Spearman", score.spearman, "Correlation of the ranks.")
+            _number("RMSE, nats", score.rmse, "Root mean square error over the open pairs.", digits=4)
+        _number(
+            "Peers found",
+            precision_at_peers(truth),
+            "Of the strongest pairs by the truth, as many as share a unit: the share that does share one.",
+        )
+    with st.container(horizontal=True):
+        _number("Mean gap, nats", truth.mean_gap, "How inconsistent the model is: KL of the mixed answers to its own belief.", 4)
+        _number("Negative entries", truth.negative_share, "Share of entries where the paper's entropy difference is below 0.", percent=True)
+        _number("Certified width, nats", certified_width(truth), "The cut to the probed mass moves no pair by more than this.", 4)
+
+
+def _passes(result: MIResult) -> str:
+    return f"{result.passes} pass{'' if result.passes == 1 else 'es'}"
+
+
+def _number(label: str, value: float, explained: str, digits: int = 3, *, percent: bool = False) -> None:
+    undefined = value != value  # NaN
+    text = "–" if undefined else f"{100 * value:.1f} %" if percent else f"{value:.{digits}f}"
+    st.metric(label, text, help=explained, border=True)
+
+
+def pairs(estimate: MIResult | None, truth: MIResult | None, pin_name: str | None, pin: int | None) -> None:
+    """The table of the strongest pairs; the same numbers as the map."""
+    st.subheader(f"Strongest pairs of {pin_name}" if pin_name else "Strongest pairs", anchor=False)
+    rows = payload.pair_rows(estimate, truth, pin=pin)
+    if not rows:
+        st.caption("No open pairs, or nothing computed yet.")
+        return
+    number = st.column_config.NumberColumn(format="%.3f")
+    st.dataframe(
+        rows,
+        hide_index=True,
+        height=388,
+        column_config={"Estimate": number, "Truth": number},
+        alt="Strongest pairs of cells with estimated and true mutual information in nats",
+    )
+
+
+def downloads(board: str, estimate: MIResult | None, truth: MIResult | None) -> None:
+    """Files of what is shown; the picture is saved beside the map."""
+    with st.container(horizontal=True):
+        _download("Pairs (CSV)", "mi-pairs.csv", "text/csv", lambda: payload.pairs_csv(estimate, truth))
+        if estimate is not None:
+            _download("Estimate (NPZ)", "mi-estimate.npz", "application/octet-stream", lambda: payload.npz(estimate))
+        if truth is not None:
+            _download("Truth (NPZ)", "mi-truth.npz", "application/octet-stream", lambda: payload.npz(truth))
+        _download("Board (81 characters)", "board.txt", "text/plain", lambda: board + "\n")
+
+
+def _download(label: str, name: str, mime: str, make: object) -> None:
+    st.download_button(
+        label, make, file_name=name, mime=mime, on_click="ignore", icon=":material/download:", key=f"su_get_{name}"
+    )

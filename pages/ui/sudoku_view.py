@@ -1,0 +1,46 @@
+"""How the Sudoku page looks at a board: map, order and colours, estimator, and what the ground truth is."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from mi_core.head import VARIANTS
+from mi_core.sudoku.board import ORDERS
+from pages.ui import ground_truth
+from pages.ui.cached import ProbeKey
+from pages.ui.payload import SCALES, VIEWS, View
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the widgets say."""
+
+    view: View
+    head: str
+    truth: ProbeKey
+
+
+def controls(board: str) -> Choice:
+    """Draw the row of widgets, with the button of the ground truth at its end."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        view = _segments("Map", VIEWS, "su_view")
+        order = _segments("Order of the cells", {name: f"By {name}" for name in ORDERS}, "su_order")
+        with st.popover("Settings", icon=":material/tune:"):
+            scale = _segments("Colour limits, nats", SCALES, "su_scale", label_visibility="visible")
+            head = st.selectbox("Estimator", VARIANTS, key="su_head", bind="query-params")
+            key = ground_truth.settings(board)
+        ground_truth.controls(key)
+    return Choice(View(view, order, scale), head, key)
+
+
+def _segments(label: str, options: dict[str, str], key: str, label_visibility: str = "collapsed") -> str:
+    return st.segmented_control(
+        label,
+        list(options),
+        format_func=lambda name: options[name],
+        default=next(iter(options)),
+        required=True,
+        key=key,
+        bind="query-params",
+        label_visibility=label_visibility,
+    )
