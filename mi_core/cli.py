@@ -21,6 +21,7 @@ from mi_core.evaluation import Contestant, bench_estimator, bench_generate, benc
 from mi_core.head import VARIANTS, estimate
 from mi_core.models.protocol import Model
 from mi_core.probing import FORMS, probe
+from mi_core.report import tables, write_record
 from mi_core.results import MIResult
 from mi_core.selection import get_strategy
 from mi_core.sources import HeadSource, ProbingSource
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         result, text = arguments.run(arguments)
+        if getattr(arguments, "record", None):
+            write_record(arguments.record, _without_record(argv), result)
     except MiCoreError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -44,6 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     print(json.dumps(result, indent=None if arguments.json else 2) if arguments.json else text)
     return 0
+
+
+def _without_record(argv: Sequence[str] | None) -> list[str]:
+    """The command line as given, without where its record went."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    at = words.index("--record")
+    return words[:at] + words[at + 2 :]
 
 
 Answer = tuple[Any, str]  # what --json prints, what a person reads
@@ -192,7 +202,8 @@ def _bench_estimator(arguments: argparse.Namespace) -> Answer:
 
 
 def _bench_speed(arguments: argparse.Namespace) -> Answer:
-    row = bench_speed(_model(arguments), _head(arguments), repeats=arguments.repeats, tick=_Bar())
+    fast = catalog.load_model(arguments.model, weights=arguments.weights, low_precision=True)
+    row = bench_speed(_model(arguments), fast, _head(arguments), repeats=arguments.repeats, tick=_Bar())
     return row, json.dumps(row, indent=2)
 
 
@@ -226,6 +237,11 @@ def _train_head(arguments: argparse.Namespace) -> Answer:
     return {"out": str(out), "states": len(labels)}, f"Head written to {out}."
 
 
+def _report(arguments: argparse.Namespace) -> Answer:
+    text = tables(arguments.folder)
+    return {"markdown": text}, text
+
+
 def _make_puzzles(arguments: argparse.Namespace) -> Answer:
     make_sets(arguments.out, tick=_Bar())
     return {"out": str(arguments.out)}, f"Puzzle sets written to {arguments.out}."
@@ -249,7 +265,7 @@ def _log(line: str) -> None:
 
 
 def _model(arguments: argparse.Namespace) -> Model:
-    return catalog.load_model(arguments.model, weights=arguments.weights)
+    return catalog.load_model(arguments.model, weights=arguments.weights, low_precision=arguments.low_precision)
 
 
 def _head(arguments: argparse.Namespace) -> Any:
@@ -338,6 +354,8 @@ def _parser() -> argparse.ArgumentParser:
     speed = _command(bench, "speed", _bench_speed, "wall-clock ratios in one run")
     _add_model(speed)
     speed.add_argument("--repeats", type=_positive, default=3)
+    for measured in (sudoku, generate, estimator, speed):
+        measured.add_argument("--record", type=Path, help="also store the result with command, date and machine")
 
     train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")
     mdm = _command(train, "sudoku-mdm", _train_sudoku, "the Sudoku model, from nothing; resumes")
@@ -356,6 +374,8 @@ def _parser() -> argparse.ArgumentParser:
     head.add_argument("--minutes", type=float)
     head.add_argument("--seed", type=int, default=3)
 
+    report = _command(commands, "report", _report, "the stored benchmark results as Markdown tables")
+    report.add_argument("--folder", type=Path, default=catalog.ASSETS / "results")
     make = _command(commands, "make-puzzles", _make_puzzles, "make the shipped puzzle sets again")
     make.add_argument("--out", type=Path, default=Path("assets/data"))
     return parser
@@ -371,6 +391,7 @@ def _command(commands: Any, name: str, run: Any, text: str) -> argparse.Argument
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="sudoku", help="a name from `models`")
     parser.add_argument("--weights", type=Path, help="another weight file for the model")
+    parser.add_argument("--low-precision", action="store_true", help="multiply in bfloat16: faster, noise near 1e-3")
     parser.add_argument("--variant", choices=VARIANTS, default=VARIANTS[0], help="which head")
     parser.add_argument("--head-weights", type=Path, help="another weight file for the head")
 

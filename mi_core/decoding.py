@@ -6,7 +6,7 @@ The loop owns the passes, the randomness and the record; the strategy owns the c
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from mi_core.shapes import PairBatch, Tokens
 SCHEMA = 1
 
 
+@runtime_checkable
 class MISource(Protocol):
     """Where a strategy's MI matrix comes from."""
 

@@ -71,8 +71,8 @@ class Selection:
 class Bounds:
     """Allowed values of a parameter, both ends included, and what it means."""
 
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     text: str
 
 
@@ -82,7 +82,7 @@ class Parameter:
 
     name: str
     kind: type  # int or float
-    default: float
+    default: int | float
     bounds: Bounds
 
     def check(self, value: object, strategy_name: str) -> int | float:
@@ -96,7 +96,7 @@ class Parameter:
             number = float(value)  # type: ignore[arg-type]
         except (TypeError, ValueError):
             number = math.nan
-        whole = self.kind is not int or number == round(number)
+        whole = self.kind is not int or number.is_integer()
         if not (self.bounds.low <= number <= self.bounds.high and whole):
             what = "a whole number" if self.kind is int else "a number"
             raise SettingError(f"{self.name} of strategy {strategy_name} must be {what} {allowed}, got {value!r}.")

@@ -80,7 +80,7 @@ class Lesson:
             return "Nothing is coupled: all bits can be drawn in one pass and nothing is lost."
         if guided.lost > 0.999 * together.lost:
             cause = "every pairwise MI is 0" if self.pairwise_sum < 1e-9 else f"every MI is below {TOLERANCE} nats"
-            return f"MI-guided decoding sees no reason to wait ({cause}) and loses as much as drawing all at once."
+            return f"MI-guided decoding sees no tie ({cause}) and loses as much as all at once."
         saved = 1 - guided.lost / together.lost
         share = "all" if saved > 0.9995 else f"{saved:.0%}"
         return (

@@ -20,10 +20,12 @@ LEVELS = [  # a module or package may import only from levels above its own line
     {"vocab", "information", "weights"},
     {"results", "sudoku"},
     {"models"},
-    {"probing", "head", "selection"},
-    {"decoding"},
-    {"evaluation", "training", "teaching", "estimators"},
-    {"cli", "__main__"},
+    {"probing", "head", "selection", "agreement"},
+    {"decoding", "sources", "catalog"},
+    {"evaluation", "training", "teaching", "postmortem"},
+    {"report"},
+    {"cli"},
+    {"__main__"},
 ]
 MATHS = {"torch", "numpy", "math", "cmath", "scipy", "pandas", "statistics", "jaxtyping"}
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

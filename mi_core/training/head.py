@@ -68,7 +68,7 @@ def train_head(
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
             optimiser.step()
-            losses.append(float(loss))
+            losses.append(loss.item())
             step += 1
             if clock.fraction(step) >= 1 or cancel():
                 break

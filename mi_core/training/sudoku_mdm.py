@@ -8,7 +8,7 @@ several times faster here than AdamW alone. The shipped weights are an exponenti
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class SudokuTraining:
     seed: int = 1
     compile: bool = False  # torch.compile: a fifth faster, needs a C++ compiler
     checkpoint_every: int = 250
+    network: SudokuConfig = field(default_factory=SudokuConfig)
 
 
 def train_sudoku_mdm(
@@ -76,7 +77,7 @@ class _Run:
         self.folder = out.with_name(out.name + ".run")
         self.data = GridSet.cached(self.folder / "grids.npz", settings.grids, seed=settings.seed)
         torch.manual_seed(settings.seed)  # initial weights; everything later draws from self.rng
-        self.network = SudokuNetwork(SudokuConfig())
+        self.network = SudokuNetwork(settings.network)
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(settings.average))  # type: ignore[no-untyped-call]
         self.optimisers = _optimisers(self.network, settings)
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
@@ -112,7 +113,7 @@ class _Run:
         self.average.update_parameters(self.network)
         self.step += 1
         solving_cells = torch.from_numpy(is_solving)[:, None].expand_as(mask)[mask]
-        return float(loss), float(losses[solving_cells].mean())
+        return loss.item(), losses[solving_cells].mean().item()
 
     def _loss(self, tokens: Tensor, is_open: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         inputs = torch.where(is_open, 9, tokens)

@@ -7,14 +7,13 @@ from mi_core.teaching import EXAMPLES, Lesson
 from pages.ui import frame
 
 INTRO = (
-    "A masked diffusion model says what each open position may be, one position at a time. It does not say which "
-    "positions **belong together**, and two that do contradict each other when drawn in the same step. "
-    "**Pairwise mutual information** (MI) measures the tie between two open positions: "
-    "0 nats for none, ln 2 ≈ 0.693 for a copied bit."
+    "A masked diffusion model says what each open position may be, but not which positions **belong together**; two "
+    "that do contradict each other when drawn in the same step. **Pairwise mutual information** (MI) measures that "
+    "tie: 0 nats for none, ln 2 ≈ 0.693 for a copied bit."
 )
 WAYS_ON = {
-    "pages/1_Sudoku.py": ("See it on a Sudoku board", "Beliefs, the MI of every pair of cells, and what if."),
-    "pages/2_Replay.py": ("Watch boards being decoded", "Step by step: which cells together, and why."),
+    "pages/1_Sudoku.py": "**Sudoku**: beliefs and MI of a real board",
+    "pages/2_Replay.py": "**Replay**: watch boards being decoded",
 }
 
 MI_LIMIT = 0.6931471805599453  # ln 2, the most that two bits can share: the colours mean the same at every strength
@@ -29,7 +28,7 @@ def controls() -> tuple[str, float]:
     """Example and strength, both kept in the URL."""
     st.session_state.setdefault("ho_example", "pairs")
     st.session_state.setdefault("ho_strength", 0.8)
-    left, right = st.columns([3, 2], gap="medium", vertical_alignment="bottom")
+    left, right = st.columns([3, 2], gap="medium", vertical_alignment="top")
     example = left.segmented_control(
         "Example",
         list(EXAMPLES),
@@ -65,15 +64,17 @@ def show(lesson: Lesson) -> None:
             config=CONFIG,
             alt=f"Probability of each of the {len(lesson.outcomes)} outcomes under three ways of decoding.",
         )
-    st.markdown(cost_table(lesson))
+    left, right = st.columns([2, 3], gap="medium")
+    left.markdown(cost_table(lesson))
+    right.caption(legend(lesson))
 
 
 def ways_on(lesson: Lesson) -> None:
     """Links into the other pages, and the numbers of the example as a file."""
     there = [(script, words) for script, words in WAYS_ON.items() if (frame.ROOT / script).is_file()]
     columns = st.columns([*(3 for _ in there), 2], gap="medium", vertical_alignment="center")
-    for column, (script, (label, caption)) in zip(columns, there, strict=False):
-        column.page_link(script, label=f"**{label}** · {caption}", icon=":material/arrow_forward:")
+    for column, (script, label) in zip(columns, there, strict=False):
+        column.page_link(script, label=label, icon=":material/arrow_forward:")
     columns[-1].download_button(
         "Outcomes (CSV)",
         lesson.to_csv,
@@ -130,7 +131,11 @@ def outcome_figure(lesson: Lesson, colour: str) -> go.Figure:
             x=list(lesson.outcomes),
             y=list(decoding.probs),
             name=decoding.name,
-            marker={"color": fill, "line_width": 0, "pattern": {"shape": pattern, "fgcolor": "#FFFFFF", "size": 5}},
+            marker={
+                "color": fill,
+                "line_width": 0,
+                "pattern": {"shape": pattern, "bgcolor": fill, "fgcolor": "#FFFFFF", "size": 5, "solidity": 0.25},
+            },
             hovertemplate="%{x}: %{y:.4f}<extra>" + decoding.name + "</extra>",
         )
     _style(figure, f"How often each outcome {''.join(lesson.variables)} is drawn", colour)
@@ -140,22 +145,33 @@ def outcome_figure(lesson: Lesson, colour: str) -> go.Figure:
         legend={"orientation": "h", "x": 0, "xanchor": "left", "y": -0.16, "yanchor": "top"},
     )
     figure.update_xaxes(type="category", fixedrange=True, tickfont={"family": "monospace"})
+    figure.update_layout(margin_l=44)
     figure.update_yaxes(fixedrange=True, gridcolor=GREY, zerolinecolor=GREY, rangemode="tozero", tickformat=".0%")
     return figure
 
 
 def cost_table(lesson: Lesson) -> str:
-    """Markdown table: what each way of decoding costs and loses."""
-    lines = [
-        "| Decoding | Forward passes | Information lost (KL) | Draws on wrong outcomes | Impossible draws |",
-        "|:--|--:|--:|--:|--:|",
+    """Markdown table: what each way of decoding costs and loses. A column each, so that it fits a phone."""
+    ways = lesson.decodings
+    rows = [
+        ["", *(f"{way.name}" for way in ways)],
+        [":--", *("--:" for _ in ways)],
+        ["Forward passes", *(str(way.passes) for way in ways)],
+        ["KL lost, nats", *(f"{abs(round(way.lost, 3)):.3f}" for way in ways)],
+        ["Misplaced draws", *(f"{way.misplaced:.1%}" for way in ways)],
+        ["Impossible draws", *(f"{way.impossible:.1%}" for way in ways)],
     ]
-    for way in lesson.decodings:
-        lost = f"{abs(round(way.lost, 3)):.3f} nats"
-        lines.append(
-            f"| **{way.name}**, {way.rule} | {way.passes} | {lost} | {way.misplaced:.1%} | {way.impossible:.1%} |"
-        )
-    return "\n".join(lines)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def legend(lesson: Lesson) -> str:
+    """What the columns and rows of the table mean, and how good probing was."""
+    ways = "  \n".join(f"**{way.name}**: {way.rule}" for way in lesson.decodings)
+    error = "below 1e-12" if lesson.largest_error < 1e-12 else f"{lesson.largest_error:.0e}"
+    return (
+        f"{ways}  \n**misplaced**: share of draws that belong on other outcomes (total variation)  \n"
+        f"**probing** took {lesson.probing_passes} passes; largest error against the exact MI {error} nats"
+    )
 
 
 def text_colour() -> str:
@@ -168,8 +184,8 @@ def _style(figure: go.Figure, title: str, colour: str) -> None:
     """Explicit everywhere: Streamlit's own theme would repaint the colours."""
     figure.update_layout(
         title={"text": title, "font": {"size": 15}, "x": 0, "xref": "paper", "y": 0.98, "yanchor": "top"},
-        height=330,
-        margin={"l": 4, "r": 4, "t": 40, "b": 4},
+        height=290,
+        margin={"l": 4, "r": 4, "t": 36, "b": 4},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": colour, "size": 13, "family": "Source Sans, Source Sans Pro, sans-serif"},

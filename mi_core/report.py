@@ -1,0 +1,134 @@
+"""Stored benchmark results and the tables that README shows of them.
+
+A record is what a `bench` command computed, with the command line, date and machine; `python -m mi_core report` turns
+the records in `assets/results` into Markdown, and a test holds README to it.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mi_core.errors import FormatError, InputError
+from mi_core.evaluation import Contestant
+from mi_core.selection import get_strategy
+
+Row = dict[str, Any]
+
+
+def write_record(path: Path, arguments: Sequence[str], result: Any) -> None:
+    """Store a benchmark's result with what made it."""
+    cores = os.cpu_count()
+    record = {
+        "command": "python -m mi_core " + " ".join(arguments),
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{cores} cores {_processor()}, torch {torch.__version__}, {torch.get_num_threads()} threads",
+        "result": result,
+    }
+    path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def read_record(path: Path) -> Row:
+    """A stored record.
+
+    Raises:
+        InputError: no such file.
+        FormatError: not a record.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no benchmark record at {path}.")
+    try:
+        record: Row = json.loads(path.read_text())
+        record["command"], record["date"], record["machine"], record["result"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise FormatError(f"{path.name} is not a record written by `bench ... --out`.") from error
+    return record
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def tables(folder: Path) -> str:
+    """All of README's measured tables as Markdown."""
+    parts = [
+        _strategies(read_record(folder / "sudoku_decoding.json"), "solved", "Solved exactly"),
+        _strategies(read_record(folder / "sudoku_generate.json"), "valid", "Valid grids"),
+        _estimators([read_record(folder / f"sudoku_estimator_{v}.json") for v in ("marginals", "paper")]),
+        _speed(read_record(folder / "sudoku_speed.json")),
+    ]
+    return "\n\n".join(parts)
+
+
+def _origin(record: Row) -> str:
+    return f"`{record['command']}`; {record['date']}, {record['machine']}."
+
+
+def _percent(row: Row, key: str) -> str:
+    low, high = row[f"{key}_ci"]
+    return f"{100 * row[key]:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _strategies(record: Row, key: str, title: str) -> str:
+    distinct = "distinct" in record["result"][0]
+    lines = [
+        f"| strategy | passes | {title.lower()} |" + (" distinct |" if distinct else ""),
+        "|---|---|---|" + ("---|" if distinct else ""),
+    ]
+    for row in record["result"]:
+        contestant = Contestant(row["strategy"], row["params"])
+        knobs = contestant.label.removeprefix(row["strategy"]).replace("lam=", "lambda=")
+        name = get_strategy(row["strategy"]).title + knobs
+        extra = f" {row['distinct']} |" if distinct else ""
+        lines.append(f"| {name} | {row['nfe']:.1f} | {_percent(row, key)} |{extra}")
+    n = record["result"][0]["n"]
+    return f"{title} of {n}, 95 % intervals in brackets.\n\n" + "\n".join(lines) + "\n\n" + _origin(record)
+
+
+def _estimators(records: Sequence[Row]) -> str:
+    lines = ["| head | mask ratio | Pearson | Spearman | R² | RMSE (nats) | states |", "|---|---|---|---|---|---|---|"]
+    for record in records:
+        result = record["result"]
+        for row in [*result["by_mask_ratio"], {**result, "mask_ratio": None}]:
+            band = "all" if row["mask_ratio"] is None else "{:g} to {:g}".format(*row["mask_ratio"])
+            scores = " | ".join(f"{row[k]:.3f}" for k in ("pearson", "spearman", "r2"))
+            lines.append(f"| {result['estimator']} | {band} | {scores} | {row['rmse']:.4f} | {row['states']} |")
+    first = records[0]["result"]
+    precision = first["precision"]
+    text = (
+        f"On the empty board, the share of the {precision['pairs']} strongest pairs that share a row, column or box: "
+        f"probing {precision['probing']:.3f}, " + ", ".join(
+            f"{r['result']['estimator']} {r['result']['precision']['head']:.3f}" for r in records
+        )
+    )  # fmt: skip
+    passes = f"Full probing took {first['passes_probing']:.0f} passes a state on average, a head 1"
+    speed = f"; wall clock in the same run {first['speedup']:.0f} to 1."
+    return "\n".join(lines) + f"\n\n{text}. {passes}{speed}\n\n" + "\n\n".join(_origin(r) for r in records)
+
+
+def _speed(record: Row) -> str:
+    r = record["result"]
+    lines = [
+        "| ratio, one run | value |",
+        "|---|---|",
+        f"| full probing / head, {r['open_cells']} open cells | {r['head_over_probing']:.0f} |",
+        f"| plain loop / probing | {r['probing_over_plain_loop']:.2f} |",
+        f"| plain loop / probing in bfloat16 | {r['low_precision_over_plain_loop']:.2f} |",
+        f"| probing's share of the rate of a large matrix product | {r['share_of_matrix_product']:.2f} |",
+    ]
+    text = (
+        f"bfloat16 changes an entry of that matrix by at most {r['low_precision_largest_difference']:.1e} nats "
+        f"(its largest entry is {r['largest_mi']:.3f}); every other figure here is float32."
+    )
+    return "\n".join(lines) + "\n\n" + text + "\n\n" + _origin(record)

@@ -1,0 +1,145 @@
+"""The loop on exact tables: counts, seeds, records, and the loss that theory predicts."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from mi_core.decoding import DecodeTrace, decode
+from mi_core.errors import Cancelled, FormatError, InputError, SettingError
+from mi_core.models import exact
+from mi_core.selection import STRATEGIES, Selection, StepView, Strategy
+from mi_core.sources import ProbingSource
+
+COPIES = exact.ExactModel(exact.copied_bits(1.0), name="copied-bits")
+OPEN = torch.full((1, 4), 2)
+
+
+def _agreeing(traces: list[DecodeTrace]) -> float:
+    return sum(t.tokens[0] == t.tokens[1] for t in traces) / len(traces)
+
+
+def test_sequential_counts_a_pass_for_each_position() -> None:
+    trace = decode(COPIES, OPEN, "sequential")[0]
+    assert trace.nfe == 4 and len(trace.steps) == 4
+    assert [len(step.positions) for step in trace.steps] == [1, 1, 1, 1]
+    assert 2 not in trace.tokens
+
+
+def test_states_and_record_tell_the_same_story() -> None:
+    start = torch.tensor([[2, 1, 2, 2]])
+    trace = decode(COPIES, start, "eb-sampler", {"gamma": 0.0}, temperature=1.0, record_marginals=True)[0]
+    assert trace.start == (2, 1, 2, 2) and trace.tokens == trace.states[-1]
+    assert trace.tokens[0] == 1, "position 0 is a copy of the given 1"
+    for before, step, after in zip(trace.states, trace.steps, trace.states[1:], strict=False):
+        changed = {i for i in range(4) if before[i] != after[i]}
+        assert changed == set(step.positions)
+        assert all(h == 0 for h, token in zip(step.entropy, before, strict=True) if token != 2)
+        assert len(step.marginals) == 4 and sum(step.marginals[0]) == pytest.approx(1)
+    at = trace.committed_at()
+    assert at[1] is None and all(k is not None for i, k in enumerate(at) if i != 1)
+
+
+def test_eb_golden_order_on_copied_bits() -> None:
+    trace = decode(COPIES, OPEN, "eb-sampler", {"gamma": 0.0})[0]
+    assert [step.positions for step in trace.steps] == [(0,), (1, 2), (3,)]
+    assert trace.steps[0].entropy == pytest.approx([math.log(2)] * 4)
+
+
+def test_parallel_commitment_breaks_copies_as_often_as_theory_says() -> None:
+    runs = 2000
+    everything = decode(COPIES, OPEN.repeat(runs, 1), "threshold", {"tau": 0.0}, seed=1, temperature=1.0)
+    assert all(trace.nfe == 1 for trace in everything)
+    assert _agreeing(everything) == pytest.approx(0.5, abs=4.5 * 0.5 / math.sqrt(runs))  # 4.5 standard errors
+
+
+def test_mi_guided_with_probing_keeps_copies_and_counts_probes() -> None:
+    traces = decode(
+        COPIES, OPEN.repeat(50, 1), "mi-guided", {"gamma": 1.5}, seed=1, temperature=1.0, mi_source=ProbingSource()
+    )
+    assert _agreeing(traces) == 1.0
+    first, second = traces[0].steps
+    assert first.positions == (0, 2) and second.positions == (1, 3)
+    assert first.passes == 1 + 4 * 2, "one base pass and N V probes"
+    assert second.passes == 1, "certain positions need no probe"
+    assert traces[0].nfe == 10
+    assert first.pair_mi == ((0, 2, pytest.approx(0.0, abs=1e-9)),)
+    assert first.spent == pytest.approx(2 * math.log(2)) and first.budget == 1.5
+
+
+def test_a_sequence_does_not_depend_on_its_batch() -> None:
+    alone = decode(COPIES, OPEN, "sequential", seed=7, temperature=1.0)[0]
+    among = decode(COPIES, OPEN.repeat(5, 1), "sequential", seed=7, temperature=1.0, batch_size=2)
+    assert among[0] == alone
+    assert len({trace.tokens for trace in decode(COPIES, OPEN.repeat(64, 1), "sequential", temperature=1.0)}) == 4
+
+
+def test_same_seed_same_trace_other_seed_other_trace() -> None:
+    batch = OPEN.repeat(16, 1)
+    first = decode(COPIES, batch, "top-k", {"k": 2}, seed=3, temperature=1.0)
+    assert first == decode(COPIES, batch, "top-k", {"k": 2}, seed=3, temperature=1.0)
+    assert first != decode(COPIES, batch, "top-k", {"k": 2}, seed=4, temperature=1.0)
+
+
+def test_draws_follow_the_marginals() -> None:
+    table = exact.independent([[0.2, 0.3, 0.5]])
+    model = exact.ExactModel(table)
+    runs = 3000
+    traces = decode(model, torch.full((runs, 1), 3), "sequential", temperature=1.0)
+    for token, p in enumerate((0.2, 0.3, 0.5)):
+        share = sum(t.tokens[0] == token for t in traces) / runs
+        assert share == pytest.approx(p, abs=4.5 * math.sqrt(p * (1 - p) / runs))
+    cold = decode(model, torch.full((50, 1), 3), "sequential", temperature=0.05)
+    assert all(t.tokens[0] == 2 for t in cold)
+
+
+def test_trace_json_round_trip_and_refusals() -> None:
+    trace = decode(COPIES, OPEN, "mi-guided", mi_source=ProbingSource(), record_marginals=True)[0]
+    assert DecodeTrace.from_json(trace.to_json()) == trace
+    values = json.loads(trace.to_json())
+    assert values["nfe"] == trace.nfe and values["output"] == trace.output
+    with pytest.raises(FormatError, match="version 99"):
+        DecodeTrace.from_json(json.dumps({**values, "schema": 99}))
+    for bad in ("", "[]", "3", "{}", '{"kind": "decode-trace"}', json.dumps({**values, "steps": [1]})):
+        with pytest.raises(FormatError):
+            DecodeTrace.from_json(bad)
+    del values["start"]
+    with pytest.raises(FormatError, match="damaged"):
+        DecodeTrace.from_json(json.dumps(values))
+
+
+def test_a_strategy_that_commits_nothing_is_stopped() -> None:
+    idle = Strategy("idle", "Idle", "test", "Nothing.", needs_mi=False)
+    with pytest.raises(InputError, match="idle committed nothing in step 1"):
+        decode(COPIES, OPEN, idle)
+
+
+def test_a_strategy_cannot_touch_revealed_positions() -> None:
+    def greedy(view: StepView) -> Selection:
+        return Selection(torch.ones_like(view.masked), "All.")
+
+    rule = Strategy("all", "All", "test", "All.", needs_mi=False, rule=greedy)
+    trace = decode(COPIES, torch.tensor([[1, 2, 2, 2]]), rule)[0]
+    assert trace.tokens[0] == 1 and trace.steps[0].positions == (1, 2, 3)
+
+
+def test_bad_settings_and_cancel() -> None:
+    with pytest.raises(SettingError, match="temperature"):
+        decode(COPIES, OPEN, "sequential", temperature=-1.0)
+    with pytest.raises(SettingError, match="tau of strategy threshold"):
+        decode(COPIES, OPEN, "threshold", {"tau": 1.5})
+    calls = iter([False, True])
+    with pytest.raises(Cancelled, match="1 of 4 positions"):
+        decode(COPIES, OPEN, "sequential", cancel=lambda: next(calls))
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_every_strategy_finishes_a_sequence(name: str) -> None:
+    seen: list[tuple[int, int]] = []
+    source = ProbingSource() if STRATEGIES[name].needs_mi else None
+    traces = decode(
+        COPIES, OPEN.repeat(3, 1), name, temperature=1.0, mi_source=source, progress=lambda a, b: seen.append((a, b))
+    )
+    assert all(2 not in trace.tokens for trace in traces)
+    assert seen[-1] == (12, 12)

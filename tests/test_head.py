@@ -1,0 +1,65 @@
+"""The MI head: symmetry, bounds, both variants, and the shipped weights on states that no one trained on."""
+
+import pytest
+import torch
+
+from mi_core import catalog
+from mi_core.agreement import compare, precision_at_peers
+from mi_core.errors import InputError, UnknownName
+from mi_core.head import VARIANTS, HeadConfig, build_head, estimate, predict
+from mi_core.models import exact
+from mi_core.models.protocol import Model
+from mi_core.probing import probe
+from mi_core.sudoku.board import parse
+
+HALF = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return catalog.load_model("sudoku")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_symmetric_bounded_and_blind_to_revealed_cells(model: Model, variant: str) -> None:
+    torch.manual_seed(0)
+    head = build_head(HeadConfig(variant, 128, 9))
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    result = estimate(model, head.eval(), parse(HALF))
+    assert torch.allclose(result.mi, result.mi.T, atol=1e-6) and (result.mi >= 0).all()
+    assert (result.mi.diagonal() == 0).all()
+    assert (result.mi[~result.masked] == 0).all() and (result.mi[:, ~result.masked] == 0).all()
+    assert result.passes == 1 and result.estimator == f"head-{variant}"
+    if variant == "marginals":
+        limit = torch.minimum(result.entropy[:, None], result.entropy[None, :])
+        assert (result.mi <= limit + 1e-6).all()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_shipped_heads_agree_with_probing(model: Model, variant: str) -> None:
+    """The empty board: every pair of peers above every other pair, and values near the probed ones."""
+    head = catalog.load_head("sudoku", variant)
+    guess = estimate(model, head, parse("." * 81))
+    assert precision_at_peers(guess) > 0.97
+    truth = probe(model, parse("." * 81), mass=1.0)
+    assert precision_at_peers(truth) > 0.97
+    assert compare(guess, truth).pearson > 0.9
+
+
+def test_batch_and_single_agree(model: Model) -> None:
+    head = catalog.load_head("sudoku")
+    tokens = torch.stack([parse(HALF), parse("." * 81)])
+    together = predict(head, model, tokens, model(tokens))
+    for row, mi in zip(tokens, together, strict=True):
+        torch.testing.assert_close(estimate(model, head, row).mi, mi, atol=1e-4, rtol=0)
+
+
+def test_a_head_of_another_model_is_refused() -> None:
+    table = exact.ExactModel(exact.xor(), name="xor")
+    with pytest.raises(InputError, match=r"hidden width 128 and 9 symbols; model xor has 2 and 2"):
+        estimate(table, build_head(HeadConfig("paper", 128, 9)), torch.tensor([2, 2, 2]))
+    with pytest.raises(UnknownName, match="head variant"):
+        HeadConfig("huge", 128, 9)
+    with pytest.raises(InputError, match="one sequence"):
+        estimate(table, build_head(HeadConfig("paper", 2, 2)), torch.tensor([[2, 2, 2]]))

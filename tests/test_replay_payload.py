@@ -1,0 +1,101 @@
+"""What the replay component and the downloads get."""
+
+import csv
+import dataclasses
+import io
+import json
+
+import pytest
+
+from mi_core.decoding import DecodeTrace
+from mi_core.errors import FormatError
+from mi_core.sudoku.postmortem import post_mortem
+from pages.ui.replay_payload import clash_text, describe, payload, run_payload, standalone_html, steps_csv
+from tests.test_postmortem import GRID, R1C1, R1C2, R4C1, R9C9, run, step
+
+CLASHING = run(
+    step({R9C9: GRID[R9C9]}, passes=1),
+    step({R1C1: 7, R1C2: 7}, pair_mi=[(R1C1, R1C2, 0.42)], passes=3),
+)
+
+
+def test_frames_and_passes_add_up():
+    shown = run_payload(CLASHING)
+    assert [s["cells"] for s in shown["steps"]] == [[R9C9], [R1C1, R1C2]]
+    assert [s["digits"] for s in shown["steps"]] == [[GRID[R9C9]], [7, 7]]
+    assert [s["passes_so_far"] for s in shown["steps"]] == [1, 4]
+    assert shown["nfe"] == 4 and shown["sequential"] == 3
+    assert [state.count(".") for state in shown["states"]] == [3, 2, 0]
+    assert shown["states"][-1][:2] == "77"
+    assert shown["mi_max"] == 0.42
+    assert shown["title"] == "Confidence threshold"
+
+
+def test_the_payload_is_plain_json_and_names_its_run():
+    data = payload([CLASHING, CLASHING], step=2)
+    assert json.loads(json.dumps(data)) == data
+    assert data["step"] == 2 and len(data["runs"]) == 2
+    other = run(step({R9C9: GRID[R9C9]}))
+    assert run_payload(other)["id"] != data["runs"][0]["id"]
+
+
+def test_marginals_travel_as_thousandths():
+    row = (0.5, 0.25, 0.2504, 0, 0, 0, 0, 0, 0)
+    one = dataclasses.replace(CLASHING.steps[0], marginals=(row,) * 81)
+    shown = run_payload(dataclasses.replace(CLASHING, steps=(one, CLASHING.steps[1])))
+    assert shown["steps"][0]["marginals"][0] == [500, 250, 250, 0, 0, 0, 0, 0, 0]
+    assert shown["steps"][1]["marginals"] == []
+
+
+def test_the_words_for_each_kind_of_clash():
+    together = next(c for c in post_mortem(CLASHING) if c.together)
+    assert clash_text(together) == (
+        "r1c1 and r1c2 both 7 (row 1 and box 1): committed together in step 2; their MI then was 0.420 nats."
+    )
+    apart = next(c for c in post_mortem(run(step({R1C2: 7}), step({R1C1: 7}))) if c.step_first and not c.together)
+    assert "committed in different steps (1 and 2)" in clash_text(apart) and "model itself erred" in clash_text(apart)
+    given = next(c for c in post_mortem(run(step({R1C1: GRID[R1C2]}))) if c.second == R1C2)
+    assert "step 1 contradicts a given digit" in clash_text(given)
+
+
+def test_verdicts():
+    assert run_payload(run(step({R1C1: GRID[R1C1]})))["verdict"] == "Solved: the board's only solution."
+    shown = run_payload(CLASHING)
+    assert shown["verdict"].startswith(f"Not valid: {len(shown['clashes'])} clashes")
+    assert shown["lost_at"] == 1
+    unfinished = run(step({R1C1: GRID[R1C1]}), open_cells=[R1C1, R4C1])
+    assert run_payload(unfinished)["verdict"].startswith("Not complete")
+
+
+def test_settings_in_one_line():
+    assert describe(CLASHING) == "tau 0.5, MI from the paper head, sampled, temperature 1, seed 0"
+
+
+def test_csv_has_a_line_for_each_cell():
+    rows = list(csv.DictReader(io.StringIO(steps_csv(CLASHING))))
+    assert [(r["step"], r["cell"], r["digit"]) for r in rows] == [
+        ("1", "r9c9", str(GRID[R9C9])),
+        ("2", "r1c1", "7"),
+        ("2", "r1c2", "7"),
+    ]
+    assert rows[2]["passes_so_far"] == "4" and float(rows[2]["sum_mi_of_step"]) == 0.42
+    assert rows[0]["spent"] == ""
+
+
+def test_the_standalone_page_cannot_be_broken_out_of():
+    hostile = dataclasses.replace(CLASHING.steps[0], reason="</script><img src=x onerror=alert(1)>")
+    data = payload([dataclasses.replace(CLASHING, steps=(hostile, CLASHING.steps[1]))])
+    page = standalone_html(data, "export default function (component) {}\n", ".rp{}")
+    assert page.count("</script>") == 1 and "<img" not in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert "export default" not in page
+
+
+def test_a_trace_of_another_game_is_refused():
+    text = CLASHING.to_json().replace('"symbols": ["1"', '"symbols": ["A"')
+    with pytest.raises(FormatError, match="not one of a Sudoku board"):
+        payload([DecodeTrace.from_json(text)])
+
+
+def test_a_trace_comes_back_from_json_the_same():
+    assert run_payload(DecodeTrace.from_json(CLASHING.to_json())) == run_payload(CLASHING)

@@ -1,0 +1,129 @@
+"""Training loops, small: they learn, they resume to the same weights, they stop when told."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mi_core import catalog
+from mi_core.errors import FormatError
+from mi_core.head import load_head_file
+from mi_core.models.sudoku import KIND, SudokuConfig, load_sudoku
+from mi_core.training.head import HeadTraining, train_head
+from mi_core.training.labels import LabelSet, label_states, make_labels, random_states, read_labels
+from mi_core.training.progress import Clock, cosine_with_warmup
+from mi_core.training.sudoku_mdm import SudokuTraining, train_sudoku_mdm
+from mi_core.training.sudoku_states import GridSet, training_states
+from mi_core.weights import load_weights
+
+SMALL = SudokuConfig(n_layers=1, width=16, n_heads=2, feedforward=32)
+
+
+def _settings(steps: int) -> SudokuTraining:
+    return SudokuTraining(steps=steps, batch=8, grids=20, warmup=5, checkpoint_every=6, network=SMALL)
+
+
+def _losses(lines: list[str]) -> list[float]:
+    return [float(line.split("loss ")[1].split()[0]) for line in lines if "loss" in line]
+
+
+def test_an_interrupted_run_ends_with_the_same_weights(tmp_path: Path) -> None:
+    whole, halves = tmp_path / "whole.safetensors", tmp_path / "halves.safetensors"
+    train_sudoku_mdm(whole, _settings(12), report=lambda line: None)
+    steps = iter(range(100))
+    train_sudoku_mdm(halves, _settings(12), report=lambda line: None, cancel=lambda: next(steps) >= 7)
+    assert load_weights(halves, KIND)[0].training["steps_done"] == 7
+    train_sudoku_mdm(halves, _settings(12), report=lambda line: None)
+    one, two = load_weights(whole, KIND)[1], load_weights(halves, KIND)[1]
+    assert load_weights(halves, KIND)[0].training["steps_done"] == 12
+    for name in one:
+        torch.testing.assert_close(one[name], two[name])
+    assert load_sudoku(whole).network.config == SMALL
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    lines: list[str] = []
+    train_sudoku_mdm(tmp_path / "m.safetensors", _settings(150), report=lines.append)
+    losses = _losses(lines)
+    assert len(losses) == 3 and losses[-1] < losses[0] - 0.05
+
+
+def test_solving_states_show_the_clues_of_a_unique_puzzle() -> None:
+    data = GridSet.generate(5, seed=11)
+    tokens, is_open, solving = training_states(np.random.default_rng(0), data, 400, solving=0.5)
+    assert 140 < solving.sum() < 260
+    assert is_open.any(axis=1).all() and tokens.min() == 0 and tokens.max() == 8
+    assert is_open[solving].sum(axis=1).max() <= 60
+    ratios = is_open[~solving].mean(axis=1)
+    assert ratios.min() < 0.1 and ratios.max() > 0.9 and abs(ratios.mean() - 0.5) < 0.08
+
+
+def test_clock_and_schedule() -> None:
+    clock = Clock(100)
+    assert clock.fraction(0) == 0 and clock.fraction(50) == 0.5 and clock.fraction(200) == 1
+    assert Clock(10**9, minutes=1.0, spent=30.0).fraction(0) == pytest.approx(0.5, abs=0.01)
+    assert cosine_with_warmup(0.0, 0, warmup=10) == pytest.approx(0.1)
+    assert cosine_with_warmup(1.0, 99, warmup=10) == pytest.approx(0.01)
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory: pytest.TempPathFactory) -> LabelSet:
+    """Two shards of real labels on a tiny untrained network: fast, and only their form matters here."""
+    folder = tmp_path_factory.mktemp("tiny")
+    train_sudoku_mdm(folder / "tiny.safetensors", _settings(3), report=lambda line: None)
+    return make_labels(
+        load_sudoku(folder / "tiny.safetensors"), folder / "labels", shards=1, mass=0.3, report=lambda line: None
+    )
+
+
+def test_labels_are_the_probed_mi_of_their_states(labels: LabelSet) -> None:
+    assert len(labels) == 32 and int(labels.from_decoding.sum()) == 16
+    assert torch.equal(labels.mi, labels.mi.transpose(1, 2)) and (labels.mi >= 0).all()
+    closed = labels.tokens != 9
+    assert (labels.mi[closed] == 0).all()
+
+
+def test_shards_are_made_once_and_belong_to_a_model(tmp_path: Path) -> None:
+    train_sudoku_mdm(tmp_path / "tiny.safetensors", _settings(2), report=lambda line: None)
+    model = load_sudoku(tmp_path / "tiny.safetensors")
+    lines: list[str] = []
+    first = make_labels(model, tmp_path / "labels", shards=1, mass=0.2, report=lines.append)
+    again = make_labels(model, tmp_path / "labels", shards=1, mass=0.2, report=lines.append)
+    assert len(lines) == 1 and torch.equal(first.mi, again.mi)
+    with pytest.raises(FormatError, match="not esmc-mini"):
+        read_labels(tmp_path / "labels", "esmc-mini")
+    with pytest.raises(FormatError, match="no label shards"):
+        read_labels(tmp_path, "sudoku")
+
+
+def test_states_are_reproducible_and_of_all_mask_ratios() -> None:
+    states = random_states(60, seed=5)
+    assert torch.equal(states, random_states(60, seed=5)) and not torch.equal(states, random_states(60, seed=6))
+    ratio = (states == 9).double().mean(1)
+    assert ratio.min() < 0.15 and ratio.max() > 0.85
+
+
+def test_decoding_states_are_met_while_decoding() -> None:
+    states, met = label_states(catalog.load_model("sudoku"), 8, seed=3)
+    assert states.shape == (8, 81) and int(met.sum()) == 4
+    assert ((states == 9).sum(1) > 0).all()
+
+
+@pytest.mark.parametrize("variant", ["marginals", "paper"])
+def test_a_head_learns_its_labels(tmp_path: Path, variant: str) -> None:
+    """MI that is a plain function of the state (1 nat for neighbours in a row) must be learnable."""
+    model = catalog.load_model("sudoku")
+    tokens = random_states(24, seed=1)
+    masked = tokens == 9
+    near = torch.zeros(81, 81)
+    for i in range(80):
+        near[i, i + 1] = near[i + 1, i] = 1.0 if (i + 1) % 9 else 0.0
+    target = near * (masked[:, :, None] & masked[:, None, :]) * 0.5
+    labels = LabelSet(tokens, target, torch.zeros(24, dtype=torch.bool))
+    lines: list[str] = []
+    out = tmp_path / "head.safetensors"
+    train_head(model, labels, out, HeadTraining(variant=variant, epochs=12, batch=4), report=lines.append)
+    losses = _losses(lines)
+    assert losses[-1] < losses[0] / 2
+    assert load_head_file(out).config.variant == variant
