@@ -39,17 +39,18 @@ workbench(
         pin=pin,
         digit=sudoku_board.digit(),
         conditionals=conditionals,
+        seen=sudoku_board.seen(),
     ),
     key=sudoku_board.KEY,
     on_edit=sudoku_board.edited,
     on_pin=sudoku_board.pinned_by_click,
     on_digit=sudoku_board.tried,
-    on_undo=sudoku_board.undo,
+    on_undo=sudoku_board.undone,
 )
 st.caption(
-    "Hatched lines are given cells. With one solution and a perfect model nothing depends on anything and the map is 0: "
-    "what you see is what the model still leaves open. *What if* shows the raw material of the ground truth: MI is the "
-    "mean, over the digits tried, of how far the other cell's beliefs move."
+    "Hatched lines are given cells. With one solution and a perfect model nothing depends on anything and the map is "
+    "0: what you see is what the model still leaves open. *What if* shows the raw material of the ground truth: MI is "
+    "the mean, over the digits tried, of how far the other cell's beliefs move."
 )
 
 left, right = st.columns([3, 2], gap="large")

@@ -107,14 +107,14 @@ def test_what_if_of_the_impossible_stays_finite():
 def test_rows_are_ranked_by_the_truth_and_name_the_relation():
     truth, estimate = result(matrix(p2_3=0.2, p2_80=0.6)), result(matrix(p2_3=0.5))
     rows = payload.pair_rows(estimate, truth, count=2)
-    assert [row["Cells"] for row in rows] == ["r1c3 – r9c9", "r1c3 – r1c4"]
-    assert rows[0] == {"Cells": "r1c3 – r9c9", "Estimate": 0.0, "Truth": 0.6, "Relation": "not peers"}
+    assert [row["Cells"] for row in rows] == ["r1c3 · r9c9", "r1c3 · r1c4"]
+    assert rows[0] == {"Cells": "r1c3 · r9c9", "Estimate": 0.0, "Truth": 0.6, "Relation": "not peers"}
     assert rows[1]["Relation"] == "same row"
 
 
 def test_rows_of_a_pinned_cell_name_it_first():
     rows = payload.pair_rows(None, result(matrix(p2_3=0.2, p4_3=0.1, p5_6=0.9)), pin=3, count=2)
-    assert [row["Cells"] for row in rows] == ["r1c4 – r1c3", "r1c4 – r1c5"]
+    assert [row["Cells"] for row in rows] == ["r1c4 · r1c3", "r1c4 · r1c5"]
     assert rows[0]["Estimate"] is None
 
 

@@ -1,4 +1,4 @@
-"""Every call that is kept between reruns; the only file with `st.cache_*`.
+"""What the pages keep between reruns of models, beliefs and MI.
 
 What a `cache_resource` function returns is shared by all sessions: read it, never change it.
 """

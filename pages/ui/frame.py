@@ -31,4 +31,7 @@ def _navigation() -> None:
         for script, name, icon in PAGES:
             if (ROOT / script).is_file():
                 st.page_link(script, label=name, icon=icon)
-        st.caption("Pairwise mutual information in masked diffusion models, [arXiv 2605.20187](https://arxiv.org/abs/2605.20187). Runs on this computer alone.")
+        st.caption(
+            "Pairwise mutual information in masked diffusion models, "
+            "[arXiv 2605.20187](https://arxiv.org/abs/2605.20187). Runs on this computer alone."
+        )

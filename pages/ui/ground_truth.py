@@ -1,4 +1,4 @@
-"""The ground truth of the Sudoku page: settings, a background run with progress and cancel, and the measured numbers."""
+"""The ground truth of the Sudoku page: settings, and a run in the background with progress and cancel."""
 
 import time
 from dataclasses import dataclass, field
@@ -93,17 +93,17 @@ def settings(board: str) -> ProbeKey:
 
 
 def current(key: ProbeKey) -> MIResult | None:
-    """The result for these settings, if it was computed. A run for other settings is stopped."""
-    job = st.session_state.get(JOB)
-    if job is not None and job.key != key:
-        job.stop.set()
-        st.session_state.pop(JOB)
+    """The result for these settings, if it was computed."""
     return cached.get_truths().get(key)
 
 
 def controls(key: ProbeKey) -> None:
-    """The button, or progress and Cancel while it runs."""
+    """The button, or progress and Cancel while it runs. A run for other settings is stopped."""
     job = st.session_state.get(JOB)
+    if job is not None and job.key != key:
+        job.stop.set()
+        st.session_state.pop(JOB)
+        job = None
     running = job is not None and job.running
     st.fragment(_controls, run_every=POLL if running else None)(key)
 
@@ -121,7 +121,9 @@ def _controls(key: ProbeKey) -> None:
     elif cached.get_truths().get(key) is None:
         passes = probing.full_passes(key[0].count(VOCAB.mask), VOCAB.size)
         explained = f"Tries the digits of every open cell in turn: at most {passes} passes."
-        if st.button("Compute ground truth", type="primary", key="su_compute", icon=":material/biotech:", help=explained):
+        if st.button(
+            "Compute ground truth", type="primary", key="su_compute", icon=":material/biotech:", help=explained
+        ):
             _begin(key)
             st.rerun()
     else:

@@ -15,7 +15,7 @@ from mi_core.sudoku.board import CELLS, ORDERS, cell_name, relation
 
 VIEWS = {"split": "Split", "side": "Side by side", "difference": "Difference", "estimate": "Estimate", "truth": "Truth"}
 ORDER_NAMES = {"row": "r", "column": "c", "box": "b"}
-SCALES = {"ln2": "0 – ln 2", "ln9": "0 – ln 9", "board": "This board"}
+SCALES = {"ln2": "0 to ln 2", "ln9": "0 to ln 9", "board": "This board"}
 SMALLEST_SCALE = 0.001  # nats; where there is nothing to see, noise must not be blown up
 
 
@@ -38,6 +38,7 @@ def workbench(
     pin: int | None = None,
     digit: int | None = None,
     conditionals: Tensor | None = None,
+    seen: int = 0,
 ) -> dict[str, Any]:
     """What the workbench draws.
 
@@ -45,10 +46,12 @@ def workbench(
         board: 81 characters, '.' where open.
         beliefs: log-probabilities (81, 9) of the base pass.
         conditionals: log-probabilities (9, 81, 9) once the pinned cell holds each digit.
+        seen: stamp of the latest event of the workbench that this answers.
     """
     view = view or View()
     return {
         "board": board,
+        "seen": seen,
         "open": _open(board),
         "marks": _rounded(beliefs.exp().flatten()),
         "entropy": _rounded(entropy(beliefs)),
@@ -69,7 +72,7 @@ def order(name: str) -> dict[str, Any]:
 
 
 def scale(name: str, estimate: MIResult | None, truth: MIResult | None) -> dict[str, Any]:
-    """Colour limits, nats: `high` of the maps (from 0), `difference` to both sides of 0, and a label that says which."""
+    """Colour limits, nats: maps run from 0 to `high`, differences to `difference` on both sides; `label` says which."""
     if name != "board":
         high, text = (max_entropy(2), "ln 2, one bit") if name == "ln2" else (max_entropy(9), "ln 9, the most there is")
         return {"high": high, "difference": high / 2, "label": f"MI in nats; fixed limits, up to {text}"}
@@ -94,7 +97,7 @@ def what_if(cell: int, beliefs: Tensor, conditionals: Tensor) -> dict[str, Any]:
 def pair_rows(
     estimate: MIResult | None, truth: MIResult | None, *, pin: int | None = None, count: int = 15
 ) -> list[dict[str, Any]]:
-    """The strongest pairs as table rows, of the pinned cell alone if there is one; the truth ranks, else the estimate."""
+    """The strongest pairs (of the pinned cell, if there is one) as table rows; the truth ranks, else the estimate."""
     ranking = truth or estimate
     if ranking is None:
         return []
@@ -103,7 +106,7 @@ def pair_rows(
     chosen = [(i, j) for i, j, _ in pairs if pin is None or pin in (i, j)][:count]
     return [
         {
-            "Cells": f"{cell_name(i)} – {cell_name(j)}" if pin in (None, i) else f"{cell_name(j)} – {cell_name(i)}",
+            "Cells": f"{cell_name(i)} · {cell_name(j)}" if pin in (None, i) else f"{cell_name(j)} · {cell_name(i)}",
             "Estimate": None if estimate is None else float(estimate.mi[i, j]),
             "Truth": None if truth is None else float(truth.mi[i, j]),
             "Relation": relation(i, j),

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mi_core.selection import STRATEGIES, Parameter, Strategy
-from mi_core.sudoku.board import VOCAB, format_line, parse
+from mi_core.sudoku.board import OPEN_CHARACTERS, format_line, parse
 from mi_core.sudoku.presets import KINDS, PRESETS, random_preset
 from pages.ui.cached_runs import MAX_TRACE_MB, RunSettings
 
@@ -37,7 +37,7 @@ def settings() -> RunSettings:
         temperature = _temperature()
         seed = _seed() if temperature else 0
     st.caption(f"**{strategy.title}** ({strategy.source}): {strategy.summary}")
-    return RunSettings(board, strategy.name, parameters, source, temperature, seed)
+    return RunSettings(format_line(parse(board)), strategy.name, parameters, source, temperature, seed)
 
 
 def _board() -> str:
@@ -51,12 +51,12 @@ def _board() -> str:
             st.button("Take it", on_click=_use_random, args=(kind, int(seed)))
         help_text = "Digits 1-9 and . or 0 where open; spaces and | are passed over."
         st.text_area("Own board, 81 cells", key="re_board", bind="query-params", help=help_text, max_chars=2000)
-    return format_line(parse(str(st.session_state["re_board"])))
+    return str(st.session_state["re_board"])
 
 
 def _board_label(text: str) -> str:
     named = next((preset.title.split(":")[0] for preset in PRESETS.values() if preset.text == text), "Own board")
-    return f"{named} ({text.count(VOCAB.mask) + text.count('0')} open)"
+    return f"{named} ({sum(text.count(sign) for sign in OPEN_CHARACTERS)} open)"
 
 
 def _use(text: str) -> None:

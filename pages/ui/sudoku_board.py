@@ -22,10 +22,14 @@ UNDO_STEPS = 200
 def choose() -> str:
     """Draw the pickers and messages; the board to show, 81 characters with '.' for an open cell."""
     state = st.session_state
-    state.setdefault("su_board", START)
+    # The pickers show what is on the board, so it is read before the text field is drawn.
+    given = state.get("su_board") or st.query_params.get("su_board") or state.get("su_shown") or START
+    state.setdefault("su_board", given)
     state.setdefault("su_past", [])
+    board, fault = _read(given)
+    _remember(board)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        _pickers()
+        _pickers(board)
         with st.popover("Paste", icon=":material/content_paste:"):
             text = st.text_input(
                 "Board, 81 characters row by row",
@@ -34,17 +38,18 @@ def choose() -> str:
                 help="Digits, and . or 0 for an open cell. A puzzle can also be pasted onto the board itself.",
                 width=760,
             )
-    board = _read(text)
-    if fault := state.pop("su_fault", None):
-        st.error(fault)
-    _remember(board)
+    if text != given:
+        board, fault = _read(text)
+        _remember(board)
+    for message in (fault, state.pop("su_fault", "")):
+        if message:
+            st.error(message)
     _explain(board)
     return board
 
 
-def _pickers() -> None:
-    shown = st.session_state.get("su_shown", st.session_state["su_board"])
-    st.session_state["su_preset"] = next((name for name, p in PRESETS.items() if p.text == shown), None)
+def _pickers(board: str) -> None:
+    st.session_state["su_preset"] = next((name for name, p in PRESETS.items() if p.text == board), None)
     st.selectbox(
         "Example",
         list(PRESETS),
@@ -57,19 +62,17 @@ def _pickers() -> None:
         width=290,
     )
     for kind in KINDS:
-        if kind != "empty":
-            st.button(SHUFFLES[kind], icon=":material/shuffle:", key=f"su_shuffle_{kind}", on_click=_shuffle, args=(kind,))
-    st.button(SHUFFLES["empty"], icon=":material/grid_off:", key="su_shuffle_empty", on_click=_shuffle, args=("empty",))
+        icon = ":material/grid_off:" if kind == "empty" else ":material/shuffle:"
+        st.button(SHUFFLES[kind], icon=icon, key=f"su_shuffle_{kind}", on_click=_shuffle, args=(kind,))
     st.button("Undo", icon=":material/undo:", key="su_undo", on_click=undo, disabled=not st.session_state["su_past"])
 
 
-def _read(text: str) -> str:
-    """The board in `text`; the last good one, and a message, if there is none in it."""
+def _read(text: str) -> tuple[str, str]:
+    """The board in `text` and no message; the last good one, and what is wrong, if there is none in it."""
     try:
-        return format_line(parse(text, check=False))
+        return format_line(parse(text, check=False)), ""
     except MiCoreError as error:
-        st.error(f"{error} The last good board stays.")
-        return str(st.session_state.get("su_shown", START))
+        return str(st.session_state.get("su_shown", START)), str(error)
 
 
 def _remember(board: str) -> None:
@@ -119,7 +122,7 @@ def undo() -> None:
 
 def edited() -> None:
     """The workbench sent a board, or a text that was pasted onto it."""
-    text = str(st.session_state[KEY].edit or "")
+    text = str(_event("edit") or "")
     try:
         _set(format_line(parse(text, check=False)))
     except MiCoreError:
@@ -128,14 +131,32 @@ def edited() -> None:
 
 def pinned_by_click() -> None:
     """The workbench pinned a cell, or let it go."""
-    cell = st.session_state[KEY].pin
-    _keep("su_pin", cell_name(cell) if cell is not None and 0 <= cell < CELLS else "")
+    cell = _event("pin")
+    _keep("su_pin", cell_name(cell) if isinstance(cell, int) and 0 <= cell < CELLS else "")
     _keep("su_digit", "")
 
 
 def tried() -> None:
     """The workbench tries a digit in the pinned cell, or none."""
-    _keep("su_digit", str(st.session_state[KEY].digit or ""))
+    _keep("su_digit", str(_event("digit") or ""))
+
+
+def undone() -> None:
+    """Ctrl+Z on the workbench."""
+    _event("undo")
+    undo()
+
+
+def _event(name: str) -> object:
+    """The value of an event of the workbench; its stamp is remembered for `seen`."""
+    event = getattr(st.session_state[KEY], name) or {}
+    st.session_state["su_seen"] = max(seen(), int(event.get("stamp", 0)))
+    return event.get("value")
+
+
+def seen() -> int:
+    """Stamp of the latest event of the workbench that was handled."""
+    return int(st.session_state.get("su_seen", 0))
 
 
 # The pinned cell

@@ -16,7 +16,7 @@ def costs(estimate: MIResult | None, truth: MIResult | None) -> None:
         if truth is not None:
             st.metric("Ground truth", f"{_passes(truth)} · {payload.duration(truth.seconds)}", border=True)
         if estimate is not None and truth is not None:
-            st.metric("Estimate is faster by", f"{truth.seconds / max(estimate.seconds, 1e-6):,.0f} ×", border=True)
+            st.metric("Estimate is faster by", f"{truth.seconds / max(estimate.seconds, 1e-6):,.0f} times", border=True)
     if truth is None:
         st.caption("Compute the ground truth to see its cost, its errors and how well the estimate agrees with it.")
         return
@@ -28,8 +28,8 @@ def _agreement(estimate: MIResult | None, truth: MIResult) -> None:
     with st.container(horizontal=True):
         if estimate is not None:
             score = compare(estimate, truth)
-            _number("Pearson", score.pearson, "Linear correlation of estimate and truth over the open pairs of this board.")
-            _number("R²", score.r2, "Share of the truth's variation that the estimate explains; below 0 is worse than the mean.")
+            _number("Pearson", score.pearson, "Linear correlation of estimate and truth over the open pairs.")
+            _number("R²", score.r2, "Share of the truth's variation explained; below 0 is worse than the mean.")
             _number("Spearman", score.spearman, "Correlation of the ranks.")
             _number("RMSE, nats", score.rmse, "Root mean square error over the open pairs.", digits=4)
         _number(
@@ -38,9 +38,16 @@ def _agreement(estimate: MIResult | None, truth: MIResult) -> None:
             "Of the strongest pairs by the truth, as many as share a unit: the share that does share one.",
         )
     with st.container(horizontal=True):
-        _number("Mean gap, nats", truth.mean_gap, "How inconsistent the model is: KL of the mixed answers to its own belief.", 4)
-        _number("Negative entries", truth.negative_share, "Share of entries where the paper's entropy difference is below 0.", percent=True)
-        _number("Certified width, nats", certified_width(truth), "The cut to the probed mass moves no pair by more than this.", 4)
+        _number(
+            "Mean gap, nats", truth.mean_gap, "KL of the mixed answers to the model's own belief: its inconsistency.", 4
+        )
+        _number(
+            "Negative entries",
+            truth.negative_share,
+            "Share of entries whose entropy difference is below 0.",
+            percent=True,
+        )
+        _number("Certified width, nats", certified_width(truth), "The cut to the probed mass moves no pair by more.", 4)
 
 
 def _passes(result: MIResult) -> str:
@@ -49,7 +56,7 @@ def _passes(result: MIResult) -> str:
 
 def _number(label: str, value: float, explained: str, digits: int = 3, *, percent: bool = False) -> None:
     undefined = value != value  # NaN
-    text = "–" if undefined else f"{100 * value:.1f} %" if percent else f"{value:.{digits}f}"
+    text = "n/a" if undefined else f"{100 * value:.1f} %" if percent else f"{value:.{digits}f}"
     st.metric(label, text, help=explained, border=True)
 
 

@@ -240,7 +240,12 @@ function makeHeatmap(host, options) {
     event.preventDefault();
     event.stopPropagation();
   });
-  new ResizeObserver(() => draw(null)).observe(wrap);
+  let width = 0;
+  new ResizeObserver(() => {
+    if (wrap.clientWidth === width) return; // the map's own change of height
+    width = wrap.clientWidth;
+    requestAnimationFrame(() => draw(null));
+  }).observe(wrap);
 
   function point(i, j) {
     if (i === null || !geometry) drawCross(null);

@@ -16,7 +16,10 @@ class RunView {
     this.hint = el("p", side, "rp-hint");
     this.tools(el("div", side, "rp-tools"));
     this.card = el("div", body, "rp-card");
-    this.card.setAttribute("aria-live", "polite");
+    this.card.addEventListener("pointerover", (event) => this.point(event));
+    this.card.addEventListener("pointerleave", () => this.mark([]));
+    this.live = el("p", side, "rp-live");
+    this.live.setAttribute("aria-live", "polite");
     this.end = el("div", this.root, "rp-end");
     drawEnd(this.end, run, (step) => player.jump(step));
     this.boardHost.addEventListener("pointerover", (event) => this.hover(event));
@@ -44,7 +47,20 @@ class RunView {
     this.board = drawBoard(this.frame, this.links.checked);
     this.boardHost.replaceChildren(this.board);
     drawCard(this.card, this.run, this.frame.at);
+    this.live.textContent = [".rp-head", ".rp-reason", ".rp-alert"].map((part) => this.card.querySelector(part)?.textContent ?? "").join(". ");
     this.hintText();
+  }
+
+  // Cells named in the line of the card under the pointer are outlined on the board.
+  point(event) {
+    const line = event.target.closest("[data-cells]");
+    this.mark(line ? line.dataset.cells.split(",") : []);
+  }
+
+  mark(cells) {
+    for (const rect of this.board.querySelectorAll("[data-cell]")) {
+      rect.classList.toggle("rp-pointed", cells.includes(rect.dataset.cell));
+    }
   }
 
   hover(event) {
@@ -88,7 +104,7 @@ class RunView {
       canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
       canvas.toBlob((blob) => offer(blob, `${name}.png`), "image/png");
     };
-    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text.replace("<svg ", `<svg width="${SIZE}" height="${SIZE}" `))}`;
+    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
   }
 }
 

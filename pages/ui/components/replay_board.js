@@ -146,18 +146,21 @@ function drawBoard(frame, links) {
   return root;
 }
 
-// The picture as text, its colours written out.
+// The picture as text, its colours written out for programs that know no CSS variables.
 function boardText(board, host) {
-  const style = getComputedStyle(host);
-  const raw = new XMLSerializer().serializeToString(board);
-  return raw.replace(/var\((--[\w-]+)\)/g, (_, name) => resolve(style, name).replaceAll('"', "'"));
-}
-
-function resolve(style, name) {
-  let value = style.getPropertyValue(name).trim();
-  for (let depth = 0; depth < 4 && value.startsWith("var("); depth += 1) {
-    const [, inner, fallback] = value.match(/^var\((--[\w-]+)(?:,\s*(.*))?\)$/) || [];
-    value = style.getPropertyValue(inner || "").trim() || fallback || "#888888";
-  }
-  return value || "#888888";
+  const probe = el("span", host);
+  const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const colours = new Map();
+  const resolve = (variable) => {
+    probe.style.color = variable;
+    paint.fillStyle = getComputedStyle(probe).color;
+    paint.fillRect(0, 0, 1, 1);
+    return `rgb(${paint.getImageData(0, 0, 1, 1).data.slice(0, 3).join(",")})`;
+  };
+  const text = new XMLSerializer().serializeToString(board).replace(/var\(--[\w-]+\)/g, (variable) => {
+    if (!colours.has(variable)) colours.set(variable, resolve(variable));
+    return colours.get(variable);
+  });
+  probe.remove();
+  return text.replace("<svg ", `<svg width="${SIZE}" height="${SIZE}" `);
 }

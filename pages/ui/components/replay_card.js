@@ -43,7 +43,7 @@ function stepClashes(host, run, at) {
   const here = run.clashes.filter((clash) => clash.step === at - 1);
   if (here.length) {
     const box = el("div", host, "rp-alert");
-    el("strong", box, "", `✕ ${plural(here.length, "clash").replace("clashs", "clashes")} made in this step`);
+    el("strong", box, "", `✕ ${here.length === 1 ? "1 clash" : `${here.length} clashes`} made in this step`);
     const list = el("ul", box);
     here.slice(0, 3).forEach((clash) => el("li", list, "", clash.text));
     if (here.length > 3) el("li", list, "", `and ${here.length - 3} more, listed below`);
@@ -70,7 +70,7 @@ function cellTable(host, step) {
   const order = step.cells.map((_, k) => k).sort((a, b) => step.entropy[step.cells[a]] - step.entropy[step.cells[b]]);
   for (const k of order) {
     const row = el("tr", body);
-    row.dataset.cell = step.cells[k];
+    row.dataset.cells = step.cells[k];
     el("td", row, "", cellName(step.cells[k]));
     el("td", row, "rp-digit", step.digits[k]);
     const confidence = el("td", row, "rp-confidence");
@@ -129,6 +129,7 @@ function pairList(host, run, step) {
   const list = el("ol", host, "rp-pairs");
   for (const [i, j, mi] of step.pairs.slice(0, TOP_PAIRS)) {
     const row = el("li", list);
+    row.dataset.cells = `${i},${j}`;
     const clash = run.clashes.some((c) => c.first === Math.min(i, j) && c.second === Math.max(i, j));
     el("span", row, "", `${cellName(i)} – ${cellName(j)}`);
     el("b", row, "", nats(mi));

@@ -1,9 +1,10 @@
 // Workbench: the board beside the heatmap, linked in the browser. Needs board.js and heatmap.js in front of it.
 //
 // data (pages/ui/payload.py, `workbench`): board, open, marks, entropy, estimate, truth, order, view, scale, pin, digit, whatif.
-// Events to Python, all triggers: edit (81 characters), pin (cell or -1), digit (1..9 or 0), undo (true).
+// Events to Python, all triggers, each { value, stamp }: edit (81 characters, or a pasted text), pin (cell or -1),
+// digit (1..9 or 0), undo (true). Python sends back the stamp of the latest event it has seen: data that has not seen
+// the latest local change does not overrule it, however slow the answer.
 
-const HOLD = 1500; // ms in which a fresh local change wins over an echo of an older one
 const TYPING_PAUSE = 350; // ms without a key before an edit is sent
 const LN9 = Math.log(9);
 
@@ -11,7 +12,7 @@ export default function (component) {
   const { parentElement, data } = component;
   const host = parentElement.querySelector(".workbench");
   const bench = (host._bench ??= makeWorkbench(host));
-  bench.send = component.setTriggerValue;
+  bench.emit = component.setTriggerValue;
   bench.receive(data);
 }
 
@@ -23,7 +24,7 @@ function element(tag, className, text) {
 }
 
 function makeWorkbench(host) {
-  const bench = { send: () => {}, receive };
+  const bench = { emit: () => {}, receive };
   const left = host.appendChild(element("section", "bench-board"));
   left.setAttribute("aria-label", "Board");
   const right = host.appendChild(element("section", "bench-maps"));
@@ -35,24 +36,24 @@ function makeWorkbench(host) {
   let hovered = null; // cell under the pointer, on the board
   let pair = null; // [i, j] under the pointer, on a map
   let focused = 0;
-  let lastLocal = 0, timer = 0;
+  let stamp = 0, timer = 0; // time of the latest local change
   let values = { estimate: null, truth: null };
 
   const board = makeBoard(left, {
     label: "Sudoku board",
     editable: true,
     onFocus: (cell) => { focused = cell; say(); },
-    onHover: (cell) => { hovered = cell; refresh(); },
+    onHover: (cell) => { if (cell !== hovered) { hovered = cell; refresh(); } },
     onInput: type,
     onActivate: (cell, byKey) => { if (isOpen(cell)) setPin(cell === pin ? -1 : cell); else if (byKey) setPin(-1); },
     onEscape: () => (digit ? setDigit(0) : setPin(-1)),
   });
   board.root.addEventListener("keydown", (event) => {
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") { bench.send("undo", true); event.preventDefault(); }
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") { send("undo", true); event.preventDefault(); }
   });
   board.root.addEventListener("paste", (event) => {
     const pasted = event.clipboardData.getData("text");
-    if (pasted.trim()) { bench.send("edit", pasted.slice(0, 2000)); event.preventDefault(); }
+    if (pasted.trim()) { send("edit", pasted.slice(0, 3000)); event.preventDefault(); }
   });
   const legend = left.appendChild(element("div", "legend"));
   const bar = legend.appendChild(element("span", "legend-bar"));
@@ -83,12 +84,12 @@ function makeWorkbench(host) {
   // State
 
   function isOpen(cell) { return text[cell] === "."; }
-  function local() { lastLocal = Date.now(); setTimeout(() => receive(data), HOLD + 100); }
+  function changed() { stamp = Date.now(); }
+  function send(event, value) { changed(); bench.emit(event, { value, stamp }); }
 
   function receive(next) {
     data = next;
-    const fresh = Date.now() - lastLocal < HOLD;
-    if (!fresh || data.board === text) {
+    if (data.seen >= stamp) {
       text = data.board;
       pin = data.pin === null ? -1 : data.pin;
       digit = data.digit || 0;
@@ -114,24 +115,22 @@ function makeWorkbench(host) {
   function type(cell, d) {
     text = text.slice(0, cell) + (d || ".") + text.slice(cell + 1);
     if (cell === pin && d) { pin = -1; digit = 0; }
-    local();
+    changed();
     refresh();
     clearTimeout(timer);
-    timer = setTimeout(() => { lastLocal = Date.now(); if (text !== data.board) bench.send("edit", text); }, TYPING_PAUSE);
+    timer = setTimeout(() => send("edit", text), TYPING_PAUSE);
   }
   function setPin(cell) {
     if (cell === pin) return;
     pin = cell;
     digit = 0;
-    local();
+    send("pin", cell);
     refresh();
-    bench.send("pin", cell);
   }
   function setDigit(d) {
     digit = d === digit ? 0 : d;
-    local();
+    send("digit", digit);
     refresh();
-    bench.send("digit", digit);
   }
 
   // Drawing
@@ -151,8 +150,8 @@ function makeWorkbench(host) {
     drawLegend();
     drawChips();
     say();
-    const from = source();
-    for (const map of maps) map.point(from >= 0 && from === hovered && pin < 0 ? from : null, null);
+    const at = hovered !== null && isOpen(hovered) ? hovered : null;
+    for (const map of maps) map.point(pin >= 0 && at !== null ? pin : at, pin >= 0 && at !== pin ? at : null);
   }
 
   function paintBoard() {
