@@ -26,6 +26,7 @@ from mi_core.weights import fill_network, load_weights
 KIND = "mi-head"
 Variant = Literal["marginals", "paper"]
 VARIANTS: tuple[str, ...] = get_args(Variant)
+_CHUNK = 8  # sequences whose pairs are held at once: they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,17 @@ class MIHead(nn.Module):
 
     def forward(self, hidden: Hidden, log_probs: LogProbs, masked: Masked) -> PairBatch:
         """MI of every pair; 0 on the diagonal and where either position is revealed."""
-        open_pairs = masked[:, :, None] & masked[:, None, :]
-        open_pairs = open_pairs & ~torch.eye(masked.shape[1], dtype=torch.bool, device=masked.device)
-        return self.pairs(hidden, log_probs, masked).masked_fill(~open_pairs, 0.0)
+        batch, length = masked.shape
+        somewhere = masked.any(0).nonzero()[:, 0]  # positions open in at least one sequence
+        i, j = somewhere[torch.triu_indices(len(somewhere), len(somewhere), offset=1, device=masked.device)]
+        values = self.pairs(hidden, log_probs, i, j) * (masked[:, i] & masked[:, j])  # (B, P)
+        mi = values.new_zeros(batch, length, length)
+        mi[:, i, j] = values
+        mi[:, j, i] = values
+        return mi
 
-    def pairs(self, hidden: Tensor, log_probs: Tensor, masked: Tensor) -> Tensor:
-        """Raw symmetric scores as MI, (B, N, N)."""
+    def pairs(self, hidden: Tensor, log_probs: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        """MI of the P pairs (i, j), each (P,), as if both were open: (B, P). The order within a pair does not count."""
         raise NotImplementedError
 
 
@@ -76,11 +82,11 @@ class PaperHead(MIHead):
         self.out = nn.Linear(2 * config.channels, 1)
         nn.init.constant_(self.out.bias, -4.0)  # most pairs are independent
 
-    def pairs(self, hidden: Tensor, log_probs: Tensor, masked: Tensor) -> Tensor:
+    def pairs(self, hidden: Tensor, log_probs: Tensor, i: Tensor, j: Tensor) -> Tensor:
         x = self.project(hidden)  # (B, N, C)
         own = self.from_sum(x)
-        both = self.from_product(x[:, :, None] * x[:, None, :])  # (B, N, N, C)
-        return F.softplus(self.out(F.gelu(both + own[:, :, None] + own[:, None, :])))[..., 0]
+        both = self.from_product(x[:, i] * x[:, j])  # (B, P, C)
+        return F.softplus(self.out(F.gelu(both + own[:, i] + own[:, j])))[..., 0]
 
 
 class MarginalsHead(MIHead):
@@ -102,18 +108,18 @@ class MarginalsHead(MIHead):
         self.out = nn.Linear(config.pair_hidden, 1)
         nn.init.constant_(self.out.bias, -3.0)
 
-    def pairs(self, hidden: Tensor, log_probs: Tensor, masked: Tensor) -> Tensor:
+    def pairs(self, hidden: Tensor, log_probs: Tensor, i: Tensor, j: Tensor) -> Tensor:
         probs = log_probs.exp().float()
         h = entropy(log_probs).float()
         x = self.project(torch.cat([hidden, probs, h[..., None]], dim=-1))  # (B, N, C)
         y = self.norm_attention(x)
         x = x + self.attention(y, y, y, need_weights=False)[0]
         x = self.norm(x + self.feedforward(self.norm_feedforward(x)))
-        a, own = self.left(x), self.own(x)
-        overlap = (probs.sqrt() @ probs.sqrt().transpose(-1, -2))[..., None]  # shared candidates
-        smaller = torch.minimum(h[:, :, None], h[:, None, :])
-        features = torch.cat([a[:, :, None] * a[:, None, :], overlap, smaller[..., None]], dim=-1)
-        z = F.gelu(self.from_product(features) + own[:, :, None] + own[:, None, :])
+        a, own, root = self.left(x), self.own(x), probs.sqrt()
+        overlap = (root[:, i] * root[:, j]).sum(-1, keepdim=True)  # shared candidates
+        smaller = torch.minimum(h[:, i], h[:, j])
+        features = torch.cat([a[:, i] * a[:, j], overlap, smaller[..., None]], dim=-1)  # (B, P, C+2)
+        z = F.gelu(self.from_product(features) + own[:, i] + own[:, j])
         z = F.gelu(self.middle(z))
         return smaller * torch.sigmoid(self.out(z)[..., 0])
 
@@ -143,8 +149,8 @@ def predict(head: MIHead, model: Model, tokens: Tensor, output: ModelOutput) -> 
     """MI of B sequences from a pass that was made already, (B, N, N) float64, symmetric."""
     check_fit(head, model, output)
     masked = tokens.to(output.hidden.device) == model.vocab.mask_id
-    mi: Tensor = head(output.hidden, output.log_probs, masked)
-    return mi.double()
+    parts = [slice(k, k + _CHUNK) for k in range(0, len(tokens), _CHUNK)]
+    return torch.cat([head(output.hidden[p], output.log_probs[p], masked[p]).double() for p in parts])
 
 
 def estimate(model: Model, head: MIHead, tokens: Row) -> MIResult:

@@ -6,14 +6,15 @@ from mi_core.errors import MiCoreError
 from pages.ui import cached_runs, frame, replay, replay_controls
 
 frame.setup("Replay", intro="How a strategy fills a board: which cells it commits together, why, and what that costs.")
-replay.gallery()
+file = replay.gallery()
 try:
     settings = replay_controls.settings()
-    with st.expander("Open a trace file"):
-        file = replay_controls.uploaded_trace()
     if file is None:
-        replay.caption(settings.board, settings.strategy)
-    shown = cached_runs.get_replay(settings) if file is None else cached_runs.read_replay(file)
+        replay.caption(settings)
+        shown = cached_runs.get_replay(settings)
+    else:
+        st.caption("This is the opened trace, not a run of the controls above; remove the file to come back to them.")
+        shown = cached_runs.read_replay(file)
 except MiCoreError as error:
     st.error(str(error))
     st.stop()

@@ -55,7 +55,7 @@ def test_keys_step_in_the_browser_alone(offline, app_url):
     assert "re_step=3" in page.url
 
 
-def test_a_cold_link_opens_its_step_and_survives_a_change_of_strategy(open_app):
+def test_a_cold_link_opens_its_step_and_survives_a_reload(open_app):
     page = open_app(address(re_step="4"))
     page.locator("svg.rp-board").wait_for()
     assert position(page) == f"4 / {STEPS}"

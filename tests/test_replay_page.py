@@ -3,7 +3,9 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mi_core.errors import FormatError
 from mi_core.selection import STRATEGIES
+from pages.ui.cached_runs import MAX_TRACE_MB, read_replay
 from pages.ui.replay_controls import parameter_key
 from tests.browser import ROOT
 from tests.test_postmortem import GRID, R1C1, R1C2, R9C9, run, step
@@ -104,3 +106,8 @@ def test_a_bad_trace_file_is_one_sentence(page, data, says):
     assert not page.exception
     (error,) = page.error
     assert says in error.value and replays(page) == 0
+
+
+def test_a_huge_file_is_refused_before_it_is_read():
+    with pytest.raises(FormatError, match=r"may have at most 5 MB"):
+        read_replay(b"{" * (MAX_TRACE_MB * 2**20 + 1))

@@ -64,7 +64,7 @@ def show(lesson: Lesson) -> None:
             config=CONFIG,
             alt=f"Probability of each of the {len(lesson.outcomes)} outcomes under three ways of decoding.",
         )
-    left, right = st.columns([2, 3], gap="medium")
+    left, right = st.columns([4, 5], gap="medium")
     left.markdown(cost_table(lesson))
     right.caption(legend(lesson))
 

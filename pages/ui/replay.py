@@ -6,9 +6,9 @@ import streamlit as st
 
 from mi_core.selection import STRATEGIES
 from mi_core.sudoku.presets import PRESETS
-from pages.ui.cached_runs import Replay
+from pages.ui.cached_runs import Replay, RunSettings
 from pages.ui.components.replay import CSS, JS, replay
-from pages.ui.replay_controls import GREEDY, SAMPLED, START
+from pages.ui.replay_controls import GREEDY, SAMPLED, START, uploaded_trace
 from pages.ui.replay_payload import standalone_html, steps_csv
 
 SCRIPT = "pages/2_Replay.py"
@@ -49,18 +49,21 @@ GALLERY = [  # label, what to watch, state
 ]
 
 
-def gallery() -> None:
-    """Links to runs worth seeing."""
-    with st.container(horizontal=True, gap="small"):
+def gallery() -> bytes | None:
+    """Links to runs worth seeing; a trace file where the reader opens one."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for label, watch, state in GALLERY:
             st.page_link(SCRIPT, label=label, icon=":material/play_circle:", help=watch, query_params=state)
+        return uploaded_trace()
 
 
-def caption(board: str, strategy: str) -> None:
-    """What to watch, where the run is one of the gallery."""
+def caption(settings: RunSettings) -> None:
+    """What the strategy does, and what to watch where the run is one of the gallery."""
+    strategy = STRATEGIES[settings.strategy]
+    st.caption(f"**{strategy.title}** ({strategy.source}): {strategy.summary}")
     for _, watch, state in GALLERY:
-        if state["re_board"] == board and state["re_strategy"] == STRATEGIES[strategy].title:
-            st.info(watch, icon=":material/visibility:")
+        if state["re_board"] == settings.board and state["re_strategy"] == strategy.title:
+            st.markdown(f":material/visibility: **What to watch:** {watch}")
 
 
 def show(shown: Replay) -> None:

@@ -28,15 +28,14 @@ def settings() -> RunSettings:
     """
     for key, value in START.items():
         st.session_state.setdefault(key, value)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
         board = _board()
-        title = st.selectbox("Strategy", list(TITLES), key="re_strategy", bind="query-params", width=190)
+        title = st.selectbox("Strategy", list(TITLES), key="re_strategy", bind="query-params", width=165)
         strategy = STRATEGIES[TITLES[title]]
         parameters = tuple((p.name, _parameter(strategy, p)) for p in strategy.parameters)
         source = _mi_source(strategy)
         temperature = _temperature()
         seed = _seed() if temperature else 0
-    st.caption(f"**{strategy.title}** ({strategy.source}): {strategy.summary}")
     return RunSettings(format_line(parse(board)), strategy.name, parameters, source, temperature, seed)
 
 
@@ -87,7 +86,7 @@ def _parameter(strategy: Strategy, parameter: Parameter) -> float:
         key=key,
         bind="query-params",
         help=f"{bounds.text} ({bounds.low:g} to {bounds.high:g})",
-        width=120,
+        width=95,
     )
 
 
@@ -100,7 +99,7 @@ def _mi_source(strategy: Strategy) -> str:
     if strategy.needs_mi:
         help_text = "The head costs no extra pass; probing is the ground truth, and each of its passes is counted."
         options = [MI_HEAD, MI_PROBING]
-        chosen = st.selectbox("MI from", options, key="re_mi", bind="query-params", help=help_text, width=140)
+        chosen = st.selectbox("MI from", options, key="re_mi", bind="query-params", help=help_text, width=125)
         return "probing" if chosen == MI_PROBING else "head"
     st.session_state.setdefault("re_show_mi", True)
     help_text = "This strategy does not look at MI. The head's estimate is shown beside it, at no extra pass."
@@ -110,7 +109,7 @@ def _mi_source(strategy: Strategy) -> str:
 
 def _temperature() -> float:
     help_text = "The likeliest digit of each cell, or one drawn from the model's beliefs."
-    tokens = st.selectbox("Digits", [GREEDY, SAMPLED], key="re_tokens", bind="query-params", help=help_text, width=120)
+    tokens = st.selectbox("Digits", [GREEDY, SAMPLED], key="re_tokens", bind="query-params", help=help_text, width=105)
     if tokens == GREEDY:
         return 0.0
     st.session_state.setdefault("re_temperature", 1.0)
@@ -124,16 +123,17 @@ def _temperature() -> float:
         key="re_temperature",
         bind="query-params",
         help=help_text,
-        width=120,
+        width=95,
     )
 
 
 def _seed() -> int:
     help_text = "Equal seeds meet equal luck, whatever the strategy."
-    return int(st.number_input("Seed", 0, MAX_SEED, key="re_seed", bind="query-params", help=help_text, width=110))
+    return int(st.number_input("Seed", 0, MAX_SEED, key="re_seed", bind="query-params", help=help_text, width=90))
 
 
 def uploaded_trace() -> bytes | None:
     """A trace file to show instead of a run, None without one."""
-    file = st.file_uploader("Open a trace", ["json"], max_upload_size=MAX_TRACE_MB, key="re_trace")
+    with st.popover("Open a trace", icon=":material/folder_open:", help="Show a trace that the command line wrote"):
+        file = st.file_uploader("Open a trace", ["json"], max_upload_size=MAX_TRACE_MB, key="re_trace")
     return None if file is None else file.getvalue()

@@ -127,14 +127,13 @@ def clash_text(cause: ClashCause) -> str:
 
 
 def verdict(end: Outcome, clashes: int) -> str:
-    """How the run ended, in one sentence."""
+    """What to say beside "valid" or "not valid"."""
     if end.solved:
-        return "Solved: the board's only solution."
+        return "Equal to the only solution."
     if end.valid:
-        return "Valid: complete, without a clash." + (" The board has several solutions." if end.solutions > 1 else "")
-    noun = "clash" if clashes == 1 else "clashes"
-    off = f"; {len(end.wrong)} cells differ from the only solution" if end.wrong else ""
-    return f"Not valid: {clashes} {noun}{off}." if clashes else f"Not complete{off}."
+        return "One of several solutions."
+    found = f"{clashes} clash" if clashes == 1 else f"{clashes} clashes" if clashes else "Not complete"
+    return f"{found}; {len(end.wrong)} cells differ from the only solution." if end.wrong else f"{found}."
 
 
 # Files

@@ -71,6 +71,7 @@ def pairs(estimate: MIResult | None, truth: MIResult | None, pin_name: str | Non
     st.dataframe(
         rows,
         hide_index=True,
+        column_order=[name for name, value in rows[0].items() if value is not None],
         height=388,
         column_config={"Estimate": number, "Truth": number},
         alt="Strongest pairs of cells with estimated and true mutual information in nats",

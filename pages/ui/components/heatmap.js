@@ -30,7 +30,7 @@ function makeHeatmap(host, options) {
 
   function measure() {
     const ratio = window.devicePixelRatio || 1;
-    const left = Math.round(24 * ratio), top = Math.round(40 * ratio), foot = Math.round(44 * ratio);
+    const left = Math.round(24 * ratio), top = Math.round(40 * ratio), foot = Math.round(56 * ratio);
     const cell = Math.max(2, Math.floor((wrap.clientWidth * ratio - left - 2) / 81));
     const width = left + cell * 81 + 2, height = top + cell * 81 + foot;
     for (const layer of [canvas, overlay]) {
@@ -182,8 +182,9 @@ function makeHeatmap(host, options) {
     pen.textAlign = "right";
     pen.fillText(view.high.toFixed(2), left + width, y + height + 5 * ratio);
     pen.textAlign = "left";
-    pen.textBaseline = "middle";
-    pen.fillText(view.unit, left + width + 8 * ratio, y + height / 2, side - width - 8 * ratio);
+    const room = side - width - 10 * ratio;
+    if (pen.measureText(view.unit).width <= room) pen.fillText(view.unit, left + width + 10 * ratio, y - ratio);
+    else pen.fillText(view.unit, left, y + height + 19 * ratio, side);
   }
 
   // at = { row, column } in lines; either may be null

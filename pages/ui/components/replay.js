@@ -2,7 +2,24 @@
 // data: { runs: [run, ...], step: number | null }, see pages/ui/replay_payload.py.
 
 const SPEEDS = [["½ ×", 2000], ["1 ×", 1000], ["2 ×", 500], ["4 ×", 250]];
+const LEGEND = "Ring: committed in this step. Small number: the step that filled the cell. Lines: MI of the strongest pairs " +
+  "committed together. Tint of an open cell: its entropy. ✕ hatched: clash. ≠ differs from the only solution.";
 const PARAM = "re_step";
+
+const ICONS = { // paths on a 16 x 16 grid
+  first: "M2 2h2.4v12H2zM14 2v12L5.5 8z",
+  previous: "M12.5 2v12L3.5 8z",
+  play: "M4 2v12l9.5-6z",
+  pause: "M3 2h3.6v12H3zM9.4 2H13v12H9.4z",
+  next: "M3.5 2v12l9-6z",
+  last: "M11.6 2H14v12h-2.4zM2 2v12l8.5-6z",
+};
+
+function icon(name) {
+  const root = svg("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" });
+  svg("path", { d: ICONS[name], fill: "currentColor" }, root);
+  return root;
+}
 
 class RunView {
   constructor(host, run, player) {
@@ -15,6 +32,7 @@ class RunView {
     this.boardHost = el("div", side, "rp-board-host");
     this.hint = el("p", side, "rp-hint");
     this.tools(el("div", side, "rp-tools"));
+    el("p", side, "rp-legend", LEGEND);
     this.card = el("div", body, "rp-card");
     this.card.addEventListener("pointerover", (event) => this.point(event));
     this.card.addEventListener("pointerleave", () => this.mark([]));
@@ -179,19 +197,20 @@ class Player {
   transport(host) {
     const buttons = el("div", host, "rp-buttons");
     const button = (sign, label, action) => {
-      const node = el("button", buttons, "", sign);
+      const node = el("button", buttons);
+      node.appendChild(icon(sign));
       node.type = "button";
       node.title = label;
       node.setAttribute("aria-label", label);
       node.addEventListener("click", action);
       return node;
     };
-    button("⏮︎", "First step (Home)", () => this.jump(0));
-    button("◀︎", "Previous step (Left)", () => this.jump(this.step - 1));
-    this.playButton = button("▶︎", "Play (Space)", () => this.toggle());
+    button("first", "First step (Home)", () => this.jump(0));
+    button("previous", "Previous step (Left)", () => this.jump(this.step - 1));
+    this.playButton = button("play", "Play (Space)", () => this.toggle());
     this.playButton.classList.add("rp-play");
-    button("▶︎", "Next step (Right)", () => this.jump(this.step + 1)).classList.add("rp-next");
-    button("⏭︎", "Last step (End)", () => this.jump(this.length));
+    button("next", "Next step (Right)", () => this.jump(this.step + 1)).classList.add("rp-next");
+    button("last", "Last step (End)", () => this.jump(this.length));
     this.speed = el("select", buttons);
     this.speed.setAttribute("aria-label", "Speed");
     SPEEDS.forEach(([name, delay]) => { el("option", this.speed, "", name).value = delay; });
@@ -234,17 +253,17 @@ class Player {
       if (!this.root.isConnected || this.step >= this.length) return this.stop();
       this.go(this.step + 1);
     }, Number(this.speed.value));
-    this.face("⏸︎", "Pause (Space)");
+    this.face("pause", "Pause (Space)");
   }
 
   stop() {
     clearInterval(this.timer);
     this.timer = null;
-    this.face("▶︎", "Play (Space)");
+    this.face("play", "Play (Space)");
   }
 
   face(sign, label) {
-    this.playButton.textContent = sign;
+    this.playButton.replaceChildren(icon(sign));
     this.playButton.title = label;
     this.playButton.setAttribute("aria-label", label);
   }

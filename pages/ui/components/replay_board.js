@@ -3,6 +3,7 @@
 
 const CELL = 50, EDGE = 20, SIZE = 9 * CELL + EDGE + 4;
 const LN9 = Math.log(9);
+const MOST_LINKS = 8;
 const SVG = "http://www.w3.org/2000/svg";
 
 const cellLeft = (cell) => EDGE + (cell % 9) * CELL;
@@ -55,27 +56,32 @@ function drawPencil(group, cell, probabilities) {
   });
 }
 
-function drawOpen(group, frame, cell) {
-  const share = Math.min(1, (frame.source?.entropy[cell] ?? 0) / LN9);
-  svg("rect", {
-    x: cellLeft(cell), y: cellTop(cell), width: CELL, height: CELL, fill: "var(--rp-open)", opacity: (0.34 * share).toFixed(3),
-  }, group);
-  const marginals = frame.source?.marginals;
-  if (marginals?.length) drawPencil(group, cell, marginals[cell]);
-  else write(group, cellLeft(cell) + 25, cellTop(cell) + 31, 18, "·", "var(--rp-soft)");
+// Grounds first, then links, then digits: a link never hides a digit.
+function drawGround(root, frame, cell) {
+  const square = { x: cellLeft(cell), y: cellTop(cell), width: CELL, height: CELL };
+  if (frame.text[cell] === ".") {
+    const share = Math.min(1, (frame.source?.entropy[cell] ?? 0) / LN9);
+    return void svg("rect", { ...square, fill: "var(--rp-open)", opacity: (0.34 * share).toFixed(3) }, root);
+  }
+  if (!frame.committed.has(cell)) svg("rect", { ...square, fill: "var(--rp-given)" }, root);
+  if (frame.now.has(cell)) svg("rect", { ...square, fill: "var(--rp-now)", opacity: 0.24 }, root);
+  if (frame.marks.has(cell)) svg("rect", { ...square, fill: "url(#rp-hatch)" }, root);
 }
 
-function drawFilled(group, frame, cell) {
-  const [x, y, size] = [cellLeft(cell), cellTop(cell), CELL];
+function drawOpen(root, frame, cell) {
+  const marginals = frame.source?.marginals;
+  if (marginals?.length) drawPencil(root, cell, marginals[cell]);
+  else write(root, cellLeft(cell) + 25, cellTop(cell) + 31, 18, "·", "var(--rp-soft)");
+}
+
+function drawFilled(root, frame, cell) {
+  const [x, y] = [cellLeft(cell), cellTop(cell)];
   const given = !frame.committed.has(cell), now = frame.now.has(cell);
-  if (given) svg("rect", { x, y, width: size, height: size, fill: "var(--rp-given)" }, group);
-  if (now) svg("rect", { x, y, width: size, height: size, fill: "var(--rp-now)", opacity: 0.24 }, group);
-  if (frame.marks.has(cell)) svg("rect", { x, y, width: size, height: size, fill: "url(#rp-hatch)" }, group);
-  write(group, x + 25, y + 35, 28, frame.text[cell], given ? "var(--rp-text)" : "var(--rp-filled)", {
+  write(root, x + 25, y + 35, 28, frame.text[cell], given ? "var(--rp-text)" : "var(--rp-filled)", {
     "font-weight": given || now ? 700 : 500,
   });
-  if (!given && !now) write(group, x + size - 4, y + 12, 10, frame.committed.get(cell), "var(--rp-soft)", { "text-anchor": "end" });
-  if (frame.run.wrong.includes(cell)) write(group, x + size - 8, y + size - 6, 14, "≠", "var(--rp-clash-text)", { "font-weight": 700 });
+  if (!given && !now) write(root, x + CELL - 4, y + 12, 10, frame.committed.get(cell), "var(--rp-soft)", { "text-anchor": "end" });
+  if (frame.run.wrong.includes(cell)) write(root, x + CELL - 8, y + CELL - 6, 14, "≠", "var(--rp-clash-text)", { "font-weight": 700 });
 }
 
 // Ring, badge and clash sign lie over the grid lines and the links.
@@ -109,12 +115,13 @@ function drawGrid(root) {
 
 // The strongest pairs committed together, as lines whose width grows with their MI.
 function drawLinks(root, frame) {
-  const strongest = (frame.step?.pairs || []).slice(0, 12).filter(([, , mi]) => mi >= 0.01);
+  const strongest = (frame.step?.pairs || []).slice(0, MOST_LINKS).filter(([, , mi]) => mi >= 0.01);
   const most = frame.run.mi_max || 1;
   for (const [i, j, mi] of strongest) {
-    const line = { x1: cellLeft(i) + 25, y1: cellTop(i) + 25, x2: cellLeft(j) + 25, y2: cellTop(j) + 25, "stroke-linecap": "round" };
-    svg("line", { ...line, stroke: "var(--rp-bg)", "stroke-width": 3.5 + 6 * (mi / most), opacity: 0.7 }, root);
-    svg("line", { ...line, stroke: "var(--rp-link)", "stroke-width": 1.5 + 6 * (mi / most), opacity: 0.75 }, root);
+    svg("line", {
+      x1: cellLeft(i) + 25, y1: cellTop(i) + 25, x2: cellLeft(j) + 25, y2: cellTop(j) + 25,
+      stroke: "var(--rp-link)", "stroke-width": 1.5 + 6 * (mi / most), "stroke-linecap": "round", opacity: 0.75,
+    }, root);
   }
 }
 
@@ -133,14 +140,13 @@ function drawBoard(frame, links) {
   });
   defs(root);
   svg("rect", { width: SIZE, height: SIZE, fill: "var(--rp-bg)" }, root);
-  for (let cell = 0; cell < 81; cell += 1) {
-    const group = svg("g", {}, root);
-    (frame.text[cell] === "." ? drawOpen : drawFilled)(group, frame, cell);
-  }
+  const cells = Array.from({ length: 81 }, (_, cell) => cell);
+  for (const cell of cells) drawGround(root, frame, cell);
   drawGrid(root);
   if (links) drawLinks(root, frame);
-  for (let cell = 0; cell < 81; cell += 1) drawMarks(root, frame, cell);
-  for (let cell = 0; cell < 81; cell += 1) {
+  for (const cell of cells) (frame.text[cell] === "." ? drawOpen : drawFilled)(root, frame, cell);
+  for (const cell of cells) drawMarks(root, frame, cell);
+  for (const cell of cells) {
     svg("rect", { x: cellLeft(cell), y: cellTop(cell), width: CELL, height: CELL, fill: "transparent", "data-cell": cell }, root);
   }
   return root;

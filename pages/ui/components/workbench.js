@@ -202,13 +202,13 @@ function makeWorkbench(host) {
     const from = source();
     const gradient = [0, 0.25, 0.5, 0.75, 1].map((x) => css(cividis(x))).join(",");
     if (whatif) {
-      legendText.textContent = `how far a cell's marginals move when ${cellName(pin)} = ${digit}: KL, 0 to ${data.scale.high.toFixed(2)} nats. Digits rise (underlined) or fall (struck out).`;
+      legendText.textContent = `How far each cell moves if ${cellName(pin)} = ${digit}: KL, 0 to ${data.scale.high.toFixed(2)} nats. Digits rise (underlined) or fall (struck out).`;
       bar.style.background = `linear-gradient(90deg, ${gradient})`;
     } else if (from >= 0 && painted()) {
       legendText.textContent = `MI with ${cellName(from)} (${NAMES[painted()]}), 0 to ${data.scale.high.toFixed(2)} nats`;
       bar.style.background = `linear-gradient(90deg, ${gradient})`;
     } else {
-      legendText.textContent = "entropy of an open cell, 0 to ln 9 = 2.20 nats. Small digits: what the model gives a chance.";
+      legendText.textContent = "Tint: entropy of an open cell, 0 to ln 9 = 2.20 nats. Small digits: what the model gives a chance.";
       bar.style.background = "linear-gradient(90deg, transparent, color-mix(in srgb, var(--st-primary-color) 45%, transparent))";
     }
   }
@@ -222,7 +222,7 @@ function makeWorkbench(host) {
     if (pin < 0) { chips.append(element("span", "hint", "Click an open cell to pin it, then try a digit there. Type to fill or erase a cell.")); return; }
     const name = cellName(pin);
     chips.setAttribute("aria-label", `What if ${name} were`);
-    chips.append(element("span", "", `What if ${name} =`));
+    chips.append(element("span", "", `What if ${name} were …? Below each digit: the chance that the model gives it.`));
     const ready = data.whatif && data.whatif.cell === pin && text === data.board;
     for (let d = 1; d <= 9; d++) {
       const p = data.marks[9 * pin + d - 1];
@@ -236,14 +236,15 @@ function makeWorkbench(host) {
       chips.append(chip);
       if (hadFocus === String(d)) chip.focus();
     }
-    const release = element("button", "", "Unpin");
+    const release = element("button", "release", "Unpin");
     release.addEventListener("click", () => setPin(-1));
     chips.append(release);
   }
 
   function say() {
     if (!data) return;
-    const cell = hovered !== null ? hovered : focused;
+    const inside = left.contains(host.getRootNode().activeElement);
+    const cell = hovered !== null ? hovered : inside || pin < 0 ? focused : pin;
     const whatif = trying();
     if (text !== data.board) status.textContent = "The board has changed; the model is reading it.";
     else if (!isOpen(cell)) status.textContent = `${cellName(cell)} is given: ${text[cell]}.`;
