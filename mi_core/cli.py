@@ -211,7 +211,13 @@ def _train_sudoku(arguments: argparse.Namespace) -> Answer:
     from mi_core.training.sudoku_mdm import SudokuTraining, train_sudoku_mdm
 
     settings = SudokuTraining(
-        steps=arguments.steps, minutes=arguments.minutes, seed=arguments.seed, compile=arguments.compile
+        steps=arguments.steps,
+        minutes=arguments.minutes,
+        seed=arguments.seed,
+        compile=arguments.compile,
+        solving=arguments.solving,
+        hard=arguments.hard,
+        start=str(arguments.start) if arguments.start else None,
     )
     out = train_sudoku_mdm(arguments.out, settings, report=_log)
     return {"out": str(out)}, f"Weights written to {out}."
@@ -363,6 +369,9 @@ def _parser() -> argparse.ArgumentParser:
     mdm.add_argument("--steps", type=_positive, default=9_000)
     mdm.add_argument("--minutes", type=float, help="end by working time instead of steps")
     mdm.add_argument("--seed", type=int, default=1)
+    mdm.add_argument("--solving", type=float, default=0.5, help="share of puzzles among the training states")
+    mdm.add_argument("--hard", type=float, default=0.5, help="share of hard ones among these puzzles")
+    mdm.add_argument("--start", type=Path, help="go on from these weights, with a new schedule")
     mdm.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
     head = _command(train, "head", _train_head, "the MI head of a model; labels resume")
     _add_model(head)

@@ -119,3 +119,28 @@ def test_a_narrow_screen_does_not_scroll_sideways(open_app):
     page.locator("svg.rp-board").wait_for()
     over = page.evaluate("(m => m.scrollWidth - m.clientWidth)(document.querySelector('[data-testid=stMain]'))")
     assert over <= 0
+
+
+def test_a_gallery_link_sets_the_run_and_the_address(open_app):
+    page = open_app(address(re_step="4"))
+    page.get_by_text("Two coins that are one", exact=True).click()
+    page.locator(".rp-title", has_text="Confidence threshold").wait_for(timeout=60_000)
+    settle(page)
+    shown = page.locator(".rp-title").inner_text()
+    assert "tau 0.4" in shown and "sampled" in shown
+    assert "re_strategy=Confidence+threshold" in page.url and "re_step=1" in page.url and "re_link" not in page.url
+    page.reload()
+    settle(page)
+    assert page.locator(".rp-title").inner_text() == shown
+
+
+def test_sequential_stays_sequential_when_its_link_is_opened(open_app):
+    page = open_app(address())
+    page.get_by_label("Strategy").click()
+    page.get_by_role("option", name="Sequential").click()
+    page.locator(".rp-title", has_text="Sequential").wait_for(timeout=60_000)
+    settle(page)
+    page.reload()
+    settle(page)
+    assert page.locator(".rp-title", has_text="Sequential").is_visible()
+    assert position(page).endswith("/ 9")

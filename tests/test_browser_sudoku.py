@@ -33,7 +33,7 @@ def colours(page) -> int:
 
 
 def test_a_cold_link_draws_board_and_map(open_app):
-    page = open_app(LINK + "&su_pin=r1c2&su_view=estimate")
+    page = open_app(LINK + "&su_pin=r1c2&su_view=Estimate")
     expect(cell(page, "r9c9")).to_have_text(re.compile("9$"))
     expect(cell(page, "r1c2")).to_have_class(re.compile("pinned"))
     expect(page.get_by_role("group", name="What if r1c2 were")).to_be_visible()
@@ -111,7 +111,7 @@ def test_truth_is_computed_and_files_are_saved(open_app):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_it_fits_a_telephone(open_app, dark):
-    page = open_app(LINK + "&su_view=side", width=390, height=844, dark=dark)
+    page = open_app(LINK + "&su_view=Side+by+side", width=390, height=844, dark=dark)
     expect(page.locator(".board")).to_be_visible()
     wide = page.locator("[data-testid=stMain]").evaluate("main => main.scrollWidth - main.clientWidth")
     assert wide <= 0

@@ -63,7 +63,7 @@ def test_a_strategy_that_needs_mi_asks_where_it_comes_from():
     at = open_page(re_strategy="MI-guided")
     assert not at.exception and not at.error
     assert at.selectbox(key="re_mi").options == ["neural head", "probing"]
-    assert not [toggle for toggle in at.toggle if toggle.key == "re_show_mi"]
+    assert not [toggle for toggle in at.toggle if toggle.key == "re_hide_mi"]
     at.selectbox(key="re_mi").set_value("probing").run()
     assert not at.exception and not at.error and replays(at) == 1
 

@@ -9,7 +9,7 @@ import pytest
 
 from mi_core.decoding import DecodeTrace
 from mi_core.errors import FormatError
-from mi_core.sudoku.postmortem import post_mortem
+from mi_core.postmortem import post_mortem
 from pages.ui.replay_payload import clash_text, describe, payload, run_payload, standalone_html, steps_csv
 from tests.test_postmortem import GRID, R1C1, R1C2, R4C1, R9C9, run, step
 

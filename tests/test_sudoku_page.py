@@ -66,7 +66,7 @@ def test_shuffling_draws_another_board():
 
 def test_a_deep_link_restores_everything():
     app = open_page(
-        su_board=NEARLY, su_view="difference", su_order="box", su_scale="board", su_pin="r1c2", su_digit="3"
+        su_board=NEARLY, su_view="Difference", su_order="Boxes", su_scale="Board", su_pin="r1c2", su_digit="3"
     )
     data = bench(app)
     assert data["board"] == NEARLY

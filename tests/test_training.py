@@ -1,5 +1,6 @@
 """Training loops, small: they learn, they resume to the same weights, they stop when told."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +44,26 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path: Path) -> None:
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    """Two small blocks learn the first rule (a digit that is shown nearby is out) within 300 steps."""
     lines: list[str] = []
-    train_sudoku_mdm(tmp_path / "m.safetensors", _settings(150), report=lines.append)
+    network = SudokuConfig(n_layers=2, width=48, n_heads=4, feedforward=96)
+    settings = SudokuTraining(
+        steps=300, batch=32, grids=50, warmup=20, solving=0.0, checkpoint_every=300, network=network
+    )
+    train_sudoku_mdm(tmp_path / "m.safetensors", settings, report=lines.append)
     losses = _losses(lines)
-    assert len(losses) == 3 and losses[-1] < losses[0] - 0.05
+    assert len(losses) == 6 and losses[0] > 2.1 and losses[-1] < 2.0
+
+
+def test_a_run_can_start_from_other_weights(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    train_sudoku_mdm(first, _settings(4), report=lambda line: None)
+    train_sudoku_mdm(second, replace(_settings(1), start=str(first), seed=9), report=lambda line: None)
+    header = load_weights(second, KIND)[0]
+    assert header.training["start"] == "first.safetensors" and header.training["before"]["steps_done"] == 4
+    one, two = (load_weights(path, KIND)[1] for path in (first, second))
+    gap = [(one[name] - two[name]).abs().max() for name in one]
+    assert 0 < max(gap) < 0.05, "one step away, not new weights"
 
 
 def test_solving_states_show_the_clues_of_a_unique_puzzle() -> None:
@@ -55,6 +72,9 @@ def test_solving_states_show_the_clues_of_a_unique_puzzle() -> None:
     assert 140 < solving.sum() < 260
     assert is_open.any(axis=1).all() and tokens.min() == 0 and tokens.max() == 8
     assert is_open[solving].sum(axis=1).max() <= 60
+    only = replace(data, hard=np.arange(5) == 3)
+    _, opened, _ = training_states(np.random.default_rng(0), only, 50, solving=1.0, hard=1.0)
+    assert opened.sum(axis=1).max() == 81 - data.clues[3].sum(), "every state is one of the hard puzzle"
     ratios = is_open[~solving].mean(axis=1)
     assert ratios.min() < 0.1 and ratios.max() > 0.9 and abs(ratios.mean() - 0.5) < 0.08
 
@@ -123,7 +143,7 @@ def test_a_head_learns_its_labels(tmp_path: Path, variant: str) -> None:
     labels = LabelSet(tokens, target, torch.zeros(24, dtype=torch.bool))
     lines: list[str] = []
     out = tmp_path / "head.safetensors"
-    train_head(model, labels, out, HeadTraining(variant=variant, epochs=12, batch=4), report=lines.append)
+    train_head(model, labels, out, HeadTraining(variant=variant, epochs=40, batch=4), report=lines.append)
     losses = _losses(lines)
-    assert losses[-1] < losses[0] / 2
+    assert losses[-1] < 0.6 * losses[0]
     assert load_head_file(out).config.variant == variant

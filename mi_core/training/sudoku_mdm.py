@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mi_core.models.sudoku import KIND, SudokuConfig, SudokuNetwork
+from mi_core.models.sudoku import KIND, SudokuConfig, SudokuNetwork, load_sudoku
 from mi_core.training.progress import Cancel, Clock, Report, cosine_with_warmup
 from mi_core.training.sudoku_states import GridSet, training_states
-from mi_core.weights import WeightsHeader, save_weights
+from mi_core.weights import WeightsHeader, read_header, save_weights
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class SudokuTraining:
     warmup: int = 200
     average: float = 0.999  # decay of the exponential average of the weights
     solving: float = 0.5  # share of solving states among the training states
+    hard: float = 0.5  # share of hard puzzles among the solving states
+    start: str | None = None  # a weight file to start from instead of random weights
     grids: int = 20_000
     seed: int = 1
     compile: bool = False  # torch.compile: a fifth faster, needs a C++ compiler
@@ -78,6 +80,8 @@ class _Run:
         self.data = GridSet.cached(self.folder / "grids.npz", settings.grids, seed=settings.seed)
         torch.manual_seed(settings.seed)  # initial weights; everything later draws from self.rng
         self.network = SudokuNetwork(settings.network)
+        if settings.start is not None:
+            self.network = load_sudoku(Path(settings.start)).network.train().requires_grad_(True)
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(settings.average))  # type: ignore[no-untyped-call]
         self.optimisers = _optimisers(self.network, settings)
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
@@ -102,7 +106,7 @@ class _Run:
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
         tokens, is_open, is_solving = training_states(
-            self.rng, self.data, self.settings.batch, solving=self.settings.solving
+            self.rng, self.data, self.settings.batch, solving=self.settings.solving, hard=self.settings.hard
         )
         loss, losses, mask = self._loss(torch.from_numpy(tokens), torch.from_numpy(is_open))
         loss.backward()  # type: ignore[no-untyped-call]
@@ -133,6 +137,9 @@ class _Run:
             "hardware": f"{os.cpu_count()} cores, {platform.machine()}",
             "torch": torch.__version__,
         }
+        if self.settings.start is not None:  # keep the history, not where it lay
+            start = Path(self.settings.start)
+            trained |= {"start": start.name, "before": read_header(start, KIND).training}
         header = WeightsHeader(KIND, self.network.config.to_dict(), training=trained)
         save_weights(self.out, self.average.module.state_dict(), header)
         state: dict[str, Any] = {

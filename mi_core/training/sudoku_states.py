@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_core.sudoku import generator
+from mi_core.sudoku.difficulty import TECHNIQUES, rate
 
+_EASY = TECHNIQUES.index("locked candidates")
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
@@ -18,12 +20,14 @@ class GridSet:
 
     grids: NDArray[np.uint8]  # (K, 81), digits 1..9
     clues: Bools  # (K, 81)
+    hard: Bools  # (K,) the puzzle needs more than singles and locked candidates
 
     @classmethod
     def generate(cls, count: int, *, seed: int) -> "GridSet":
-        """`count` grids with puzzles of 45 to 60 open cells (about 4 ms each)."""
+        """`count` grids with puzzles of 45 to 60 open cells (about 5 ms each)."""
         boards, grids = generator.puzzles(count, low=45, high=60, seed=seed, tries=1)
-        return cls(grids, boards > 0)
+        hard = np.array([rate(board.tolist()).level > _EASY for board in boards])
+        return cls(grids, boards > 0, hard)
 
     @classmethod
     def cached(cls, path: Path, count: int, *, seed: int) -> "GridSet":
@@ -31,10 +35,10 @@ class GridSet:
         if path.is_file():
             with np.load(path, allow_pickle=False) as file:
                 if int(file["seed"]) == seed and len(file["grids"]) == count:
-                    return cls(file["grids"], file["clues"])
+                    return cls(file["grids"], file["clues"], file["hard"])
         made = cls.generate(count, seed=seed)
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, grids=made.grids, clues=made.clues, seed=np.int64(seed))
+        np.savez_compressed(path, grids=made.grids, clues=made.clues, hard=made.hard, seed=np.int64(seed))
         return made
 
 
@@ -67,18 +71,22 @@ def symmetric_copies(rng: np.random.Generator, grids: Ints, clues: Bools) -> tup
 
 
 def training_states(
-    rng: np.random.Generator, data: GridSet, count: int, *, solving: float
+    rng: np.random.Generator, data: GridSet, count: int, *, solving: float, hard: float = 0.0
 ) -> tuple[Ints, Bools, Bools]:
     """Token ids (count, 81), the open cells of a training state, and which states are solving states (count,).
 
     A share `solving` of the states are puzzles part-way to their solution: the clues of a unique puzzle and a random
-    part (U squared, so mostly small) of the rest. The others are masked at random with a ratio drawn from U[0, 1].
+    part (U cubed, so mostly small) of the rest; a share `hard` of these come from hard puzzles. The others are masked
+    at random with a ratio drawn from U[0, 1].
     """
     pick = rng.integers(0, len(data.grids), count)
-    tokens, clues = symmetric_copies(rng, data.grids[pick].astype(np.int64), data.clues[pick])
     is_solving = rng.random(count) < solving
+    if data.hard.any():
+        from_hard = rng.choice(np.flatnonzero(data.hard), count)
+        pick = np.where(is_solving & (rng.random(count) < hard), from_hard, pick)
+    tokens, clues = symmetric_copies(rng, data.grids[pick].astype(np.int64), data.clues[pick])
     share = rng.random(count)
-    share = np.where(is_solving, share**2, share)
+    share = np.where(is_solving, share**3, share)
     shown = rng.random((count, 81)) < share[:, None]
     shown |= is_solving[:, None] & clues
     shown[shown.all(axis=1), 0] = False  # at least one open cell

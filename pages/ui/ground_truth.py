@@ -80,10 +80,10 @@ def settings(board: str) -> ProbeKey:
         help="averaged: MI of the mean of both probing orders. mixture: each order's own MI, then the mean. "
         "entropy-difference: the paper's; it may come out negative when the model is not consistent.",
     )
-    st.session_state.setdefault("su_mass", "0.99")
     mass = st.selectbox(
         "Mass probed",
         MASSES,
+        index=MASSES.index("0.99"),
         key="su_mass",
         bind="query-params",
         help="Each cell tries its likeliest digits until they carry this much probability. Below 1 saves passes; "

@@ -13,9 +13,10 @@ from mi_core.information import entropy, kl_divergence, max_entropy
 from mi_core.results import MIResult
 from mi_core.sudoku.board import CELLS, ORDERS, cell_name, relation
 
+# Keys are what the code calls them, values what people read, also in the address.
 VIEWS = {"split": "Split", "side": "Side by side", "difference": "Difference", "estimate": "Estimate", "truth": "Truth"}
-ORDER_NAMES = {"row": "r", "column": "c", "box": "b"}
-SCALES = {"ln2": "0 to ln 2", "ln9": "0 to ln 9", "board": "This board"}
+ORDER_LABELS = {"row": "Rows", "column": "Columns", "box": "Boxes"}
+SCALES = {"ln2": "ln 2", "ln9": "ln 9", "board": "Board"}
 SMALLEST_SCALE = 0.001  # nats; where there is nothing to see, noise must not be blown up
 
 
@@ -68,7 +69,7 @@ def workbench(
 
 def order(name: str) -> dict[str, Any]:
     """Which cell stands at each line of the map, and the names of its nine blocks."""
-    return {"lines": list(ORDERS[name]), "names": [f"{ORDER_NAMES[name]}{k}" for k in range(1, 10)]}
+    return {"lines": list(ORDERS[name]), "names": [f"{name[0]}{k}" for k in range(1, 10)]}
 
 
 def scale(name: str, estimate: MIResult | None, truth: MIResult | None) -> dict[str, Any]:

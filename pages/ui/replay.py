@@ -8,17 +8,18 @@ from mi_core.selection import STRATEGIES
 from mi_core.sudoku.presets import PRESETS
 from pages.ui.cached_runs import Replay, RunSettings
 from pages.ui.components.replay import CSS, JS, replay
-from pages.ui.replay_controls import GREEDY, SAMPLED, START, uploaded_trace
+from pages.ui.replay_controls import GREEDY, SAMPLED, board_name, uploaded_trace
 from pages.ui.replay_payload import standalone_html, steps_csv
 
 SCRIPT = "pages/2_Replay.py"
+MARK = "re_link"
 
 
 def _link(board: str, strategy: str, tokens: str, **parameters: str) -> dict[str, str]:
     state = {"re_board": PRESETS[board].text, "re_strategy": STRATEGIES[strategy].title, "re_tokens": tokens}
     prefix = f"re_{strategy.replace('-', '_')}_"
     state |= {prefix + name: value for name, value in parameters.items()}
-    return state | ({"re_seed": str(START["re_seed"]), "re_temperature": "1"} if tokens == SAMPLED else {})
+    return state | ({"re_seed": "0", "re_temperature": "1"} if tokens == SAMPLED else {})
 
 
 GALLERY = [  # label, what to watch, state
@@ -51,16 +52,20 @@ GALLERY = [  # label, what to watch, state
 
 def gallery() -> bytes | None:
     """Links to runs worth seeing; a trace file where the reader opens one."""
+    # A link to the page that it stands on changes the address only once the server changes the query; this makes it.
+    st.query_params.pop(MARK, None)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for label, watch, state in GALLERY:
-            st.page_link(SCRIPT, label=label, icon=":material/play_circle:", help=watch, query_params=state)
+            target = state | {MARK: "1"}
+            st.page_link(SCRIPT, label=label, icon=":material/play_circle:", help=watch, query_params=target)
         return uploaded_trace()
 
 
 def caption(settings: RunSettings) -> None:
     """What the strategy does, and what to watch where the run is one of the gallery."""
     strategy = STRATEGIES[settings.strategy]
-    st.caption(f"**{strategy.title}** ({strategy.source}): {strategy.summary}")
+    about = f"**{strategy.title}** ({strategy.source}): {strategy.summary}"
+    st.caption(f"**Board:** {board_name(settings.board)}. {about}")
     for _, watch, state in GALLERY:
         if state["re_board"] == settings.board and state["re_strategy"] == strategy.title:
             st.markdown(f":material/visibility: **What to watch:** {watch}")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mi_core.selection import STRATEGIES, Parameter, Strategy
-from mi_core.sudoku.board import OPEN_CHARACTERS, format_line, parse
+from mi_core.sudoku.board import VOCAB, format_line, parse
 from mi_core.sudoku.presets import KINDS, PRESETS, random_preset
 from pages.ui.cached_runs import MAX_TRACE_MB, RunSettings
 
@@ -11,12 +11,16 @@ TITLES = {strategy.title: name for name, strategy in STRATEGIES.items()}
 MAX_SEED = 999_999
 MI_HEAD, MI_PROBING = "neural head", "probing"
 GREEDY, SAMPLED = "likeliest", "sampled"
-START = {  # the run that the page opens with
+# The run that the page opens with. The widgets themselves have no default: Streamlit leaves a widget's default out of
+# the address and passes over it in a link, and then the link would mean something else to each reader.
+START: dict[str, str | float] = {
     "re_board": PRESETS["rectangle"].text,
     "re_strategy": STRATEGIES["threshold"].title,
     "re_threshold_tau": 0.4,
     "re_tokens": SAMPLED,
+    "re_temperature": 1.0,
     "re_seed": 0,
+    "re_mi": MI_HEAD,
 }
 
 
@@ -26,22 +30,37 @@ def settings() -> RunSettings:
     Raises:
         InputError: the board's text is no board.
     """
-    for key, value in START.items():
-        st.session_state.setdefault(key, value)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
         board = _board()
-        title = st.selectbox("Strategy", list(TITLES), key="re_strategy", bind="query-params", width=165)
+        title = _choice("Strategy", list(TITLES), "re_strategy", None, width=180)
         strategy = STRATEGIES[TITLES[title]]
         parameters = tuple((p.name, _parameter(strategy, p)) for p in strategy.parameters)
         source = _mi_source(strategy)
         temperature = _temperature()
-        seed = _seed() if temperature else 0
-    return RunSettings(format_line(parse(board)), strategy.name, parameters, source, temperature, seed)
+        seed = _number("Seed", (0, MAX_SEED, 1), "re_seed", "Equal seeds meet equal luck, whatever the strategy.")
+    used_seed = int(seed) if temperature else 0
+    return RunSettings(format_line(parse(board)), strategy.name, parameters, source, temperature, used_seed)
+
+
+def _choice(label: str, options: list[str], key: str, help_text: str | None, *, width: int) -> str:
+    st.session_state.setdefault(key, START[key])
+    chosen = st.selectbox(label, options, None, key=key, bind="query-params", help=help_text, width=width)
+    return str(chosen or START[key])  # it can be cleared
+
+
+def _number(label: str, bounds: tuple[float, float, float], key: str, help_text: str, start: float = 0) -> float:
+    """A number field; bounds: lowest, highest, one press of + or -. An emptied field counts as its start value."""
+    low, high, step = bounds
+    start = float(START.get(key, start)) if isinstance(step, float) else int(START.get(key, start))
+    st.session_state.setdefault(key, start)
+    form = None if isinstance(step, int) else "%g"
+    value = st.number_input(label, low, high, None, step, form, key=key, bind="query-params", help=help_text, width=95)
+    return start if value is None else value
 
 
 def _board() -> str:
-    text = str(st.session_state["re_board"])
-    with st.popover(_board_label(text), icon=":material/grid_on:", help="Choose or paste the board to decode"):
+    st.session_state.setdefault("re_board", START["re_board"])
+    with st.popover("Board", icon=":material/grid_on:", help="Choose or paste the board to decode"):
         for preset in PRESETS.values():
             st.button(preset.title, key=f"re_use_{preset.name}", on_click=_use, args=(preset.text,), width="stretch")
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -53,17 +72,18 @@ def _board() -> str:
     return str(st.session_state["re_board"])
 
 
-def _board_label(text: str) -> str:
-    named = next((preset.title.split(":")[0] for preset in PRESETS.values() if preset.text == text), "Own board")
-    return f"{named} ({sum(text.count(sign) for sign in OPEN_CHARACTERS)} open)"
-
-
 def _use(text: str) -> None:
     st.session_state["re_board"] = text
 
 
 def _use_random(kind: str, seed: int) -> None:
     _use(format_line(random_preset(kind, seed)))
+
+
+def board_name(board: str) -> str:
+    """The preset's title or "own board", and the open cells. board: 81 characters."""
+    title = next((preset.title for preset in PRESETS.values() if preset.text == board), "own board")
+    return f"{title} ({board.count(VOCAB.mask)} open cells)"
 
 
 def parameter_key(strategy: Strategy, name: str) -> str:
@@ -74,62 +94,28 @@ def parameter_key(strategy: Strategy, name: str) -> str:
 def _parameter(strategy: Strategy, parameter: Parameter) -> float:
     """A number field drawn from the registry's declaration."""
     kind, bounds = parameter.kind, parameter.bounds
-    key = parameter_key(strategy, parameter.name)
-    st.session_state.setdefault(key, kind(parameter.default))
-    low, high = kind(bounds.low), kind(bounds.high)
-    return st.number_input(
-        parameter.name,
-        low,
-        high,
-        step=1 if kind is int else _step(parameter),
-        format=None if kind is int else "%g",
-        key=key,
-        bind="query-params",
-        help=f"{bounds.text} ({bounds.low:g} to {bounds.high:g})",
-        width=95,
-    )
-
-
-def _step(parameter: Parameter) -> float:
-    """One press of + or -: a tenth for wide ranges, a hundredth for shares."""
-    return 0.01 if parameter.bounds.high <= 1 else 0.1
+    step = 1 if kind is int else 0.01 if bounds.high <= 1 else 0.1
+    limits = (kind(bounds.low), kind(bounds.high), step)
+    help_text = f"{bounds.text} ({bounds.low:g} to {bounds.high:g})"
+    return _number(parameter.name, limits, parameter_key(strategy, parameter.name), help_text, kind(parameter.default))
 
 
 def _mi_source(strategy: Strategy) -> str:
     if strategy.needs_mi:
         help_text = "The head costs no extra pass; probing is the ground truth, and each of its passes is counted."
-        options = [MI_HEAD, MI_PROBING]
-        chosen = st.selectbox("MI from", options, key="re_mi", bind="query-params", help=help_text, width=125)
+        chosen = _choice("MI from", [MI_HEAD, MI_PROBING], "re_mi", help_text, width=125)
         return "probing" if chosen == MI_PROBING else "head"
-    st.session_state.setdefault("re_show_mi", True)
     help_text = "This strategy does not look at MI. The head's estimate is shown beside it, at no extra pass."
-    shown = st.toggle("Show MI", key="re_show_mi", bind="query-params", help=help_text)
-    return "head" if shown else "none"
+    hidden = st.toggle("Hide MI", key="re_hide_mi", bind="query-params", help=help_text)
+    return "none" if hidden else "head"
 
 
 def _temperature() -> float:
     help_text = "The likeliest digit of each cell, or one drawn from the model's beliefs."
-    tokens = st.selectbox("Digits", [GREEDY, SAMPLED], key="re_tokens", bind="query-params", help=help_text, width=105)
-    if tokens == GREEDY:
+    if _choice("Digits", [GREEDY, SAMPLED], "re_tokens", help_text, width=115) == GREEDY:
         return 0.0
-    st.session_state.setdefault("re_temperature", 1.0)
     help_text = "1 draws from the model's own beliefs; lower is greedier."
-    return st.number_input(
-        "Temperature",
-        0.05,
-        3.0,
-        step=0.1,
-        format="%g",
-        key="re_temperature",
-        bind="query-params",
-        help=help_text,
-        width=95,
-    )
-
-
-def _seed() -> int:
-    help_text = "Equal seeds meet equal luck, whatever the strategy."
-    return int(st.number_input("Seed", 0, MAX_SEED, key="re_seed", bind="query-params", help=help_text, width=90))
+    return _number("Temperature", (0.05, 3.0, 0.1), "re_temperature", help_text)
 
 
 def uploaded_trace() -> bytes | None:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from mi_core.head import VARIANTS
-from mi_core.sudoku.board import ORDERS
 from pages.ui import ground_truth
 from pages.ui.cached import ProbeKey
-from pages.ui.payload import SCALES, VIEWS, View
+from pages.ui.payload import ORDER_LABELS, SCALES, VIEWS, View
 
 
 @dataclass(frozen=True)
@@ -24,9 +23,9 @@ def controls(board: str) -> Choice:
     """Draw the row of widgets, with the button of the ground truth at its end."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         view = _segments("Map", VIEWS, "su_view")
-        order = _segments("Order of the cells", {name: f"By {name}" for name in ORDERS}, "su_order")
+        order = _segments("Order of the cells", ORDER_LABELS, "su_order")
         with st.popover("Settings", icon=":material/tune:"):
-            scale = _segments("Colour limits, nats", SCALES, "su_scale", label_visibility="visible")
+            scale = _segments("Colours go up to (nats)", SCALES, "su_scale", label_visibility="visible")
             head = st.selectbox("Estimator", VARIANTS, key="su_head", bind="query-params")
             key = ground_truth.settings(board)
         ground_truth.controls(key)

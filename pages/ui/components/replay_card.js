@@ -63,7 +63,9 @@ function budgetBar(host, step) {
 
 function cellTable(host, step) {
   el("h4", host, "", "Committed now");
-  const table = el("table", el("div", host, "rp-scroll"));
+  const scroll = el("div", host, "rp-scroll");
+  scroll.tabIndex = 0; // so that the keyboard can scroll it
+  const table = el("table", scroll);
   const head = el("tr", el("thead", table));
   ["cell", "digit", "confidence", "entropy"].forEach((name) => el("th", head, "", name));
   const body = el("tbody", table);
