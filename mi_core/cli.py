@@ -233,8 +233,7 @@ def _train_head(arguments: argparse.Namespace) -> Answer:
     model = catalog.load_model("sudoku", weights=path)
     fast = catalog.load_model("sudoku", weights=path, low_precision=True)
     out = arguments.out or catalog.head_file("sudoku", arguments.variant)
-    folder = arguments.labels or out.with_name(out.name + ".labels")
-    labels = make_labels(fast, folder, shards=arguments.shards, minutes=arguments.label_minutes, report=_log)
+    labels = make_labels(fast, arguments.labels, shards=arguments.shards, minutes=arguments.label_minutes, report=_log)
     settings = HeadTraining(
         variant=arguments.variant, epochs=arguments.epochs, minutes=arguments.minutes, seed=arguments.seed
     )
@@ -376,7 +375,7 @@ def _parser() -> argparse.ArgumentParser:
     head = _command(train, "head", _train_head, "the MI head of a model; labels resume")
     _add_model(head)
     head.add_argument("--out", type=Path)
-    head.add_argument("--labels", type=Path, help="folder of label shards")
+    head.add_argument("--labels", type=Path, default=Path("runs/labels"), help="folder of label shards")
     head.add_argument("--shards", type=_positive, default=64, help="shards of 32 states")
     head.add_argument("--label-minutes", type=float)
     head.add_argument("--epochs", type=_positive, default=30)

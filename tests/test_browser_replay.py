@@ -123,7 +123,7 @@ def test_a_narrow_screen_does_not_scroll_sideways(open_app):
 
 def test_a_gallery_link_sets_the_run_and_the_address(open_app):
     page = open_app(address(re_step="4"))
-    page.get_by_text("Two coins that are one", exact=True).click()
+    page.get_by_role("link", name="Two coins that are one").click()
     page.locator(".rp-title", has_text="Confidence threshold").wait_for(timeout=60_000)
     settle(page)
     shown = page.locator(".rp-title").inner_text()

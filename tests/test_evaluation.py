@@ -1,0 +1,99 @@
+"""Benchmarks count what they say they count, and README shows what was stored."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from mi_core import catalog
+from mi_core.errors import FormatError, InputError
+from mi_core.evaluation import Contestant, bench_estimator, bench_generate, bench_sudoku, mean, share
+from mi_core.report import read_record, tables, write_record
+from mi_core.sources import HeadSource
+from mi_core.sudoku.board import VOCAB, from_digits, to_digits
+from mi_core.sudoku.presets import PRESETS
+from mi_core.sudoku.sets import PuzzleSet, load_set
+from mi_core.sudoku.solver import Solver
+from mi_core.training.labels import random_states
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_intervals() -> None:
+    value, (low, high) = share(50, 100)
+    assert value == 0.5 and (low, high) == pytest.approx((0.4038, 0.5962), abs=1e-4)  # Wilson, by hand
+    assert share(0, 20)[1] == pytest.approx([0.0, 0.1611], abs=1e-4)
+    centre, (low, high) = mean([1.0, 2.0, 3.0])
+    assert centre == 2 and (low, high) == pytest.approx((2 - 1.96 / 3**0.5, 2 + 1.96 / 3**0.5), abs=1e-3)
+    assert mean([4.0]) == (4.0, [4.0, 4.0])
+
+
+# r4c6, r4c9, r5c6 and r5c9 hold 1 and 9 in either of two ways
+TWO_WAYS = PRESETS["rectangle"].tokens
+
+
+def test_solved_and_valid_are_told_apart() -> None:
+    """Of a board's two solutions both are valid, and exactly one is the one in the file."""
+    first, second = (from_digits(grid) for grid in Solver().solutions(to_digits(TWO_WAYS), limit=5))
+    rows = []
+    for solution in (first, second):
+        start = torch.where(first == second, first, VOCAB.mask_id)
+        puzzles = PuzzleSet("two", start[None], solution[None], (4,), ("",), (2,))
+        contestants = [Contestant("sequential", {}), Contestant("top-k", {"k": 4})]
+        rows.append(bench_sudoku(catalog.load_model("sudoku"), puzzles, contestants, mi_source=None))
+    sequential = [row[0] for row in rows]
+    assert [row["nfe"] for row in sequential] == [4, 4] and rows[0][1]["nfe"] == 1
+    assert [row["valid"] for row in sequential] == [1.0, 1.0]
+    assert sorted(row["solved"] for row in sequential) == [0.0, 1.0]
+
+
+def test_generation_counts_valid_and_distinct_grids() -> None:
+    model = catalog.load_model("sudoku")
+    source = HeadSource(catalog.load_head("sudoku"))
+    everything = Contestant("mi-guided", {"gamma": 50.0, "lam": 0.0})
+    (row,) = bench_generate(model, 3, [everything], mi_source=source)
+    assert row["valid"] == 0.0 and row["distinct"] == 0 and 1 < row["nfe"] < 10
+    assert row["mi_source"] == "head-marginals" and row["temperature"] == 1.0
+
+
+def test_estimator_scores_have_the_promised_keys() -> None:
+    states = random_states(12, seed=4)
+    states = states[(states == 9).sum(1) < 40][:4]
+    row = bench_estimator(catalog.load_model("sudoku"), catalog.load_head("sudoku"), states)
+    assert {"pearson", "spearman", "r2", "rmse", "precision", "passes_probing", "passes_head", "speedup"} <= row.keys()
+    assert row["passes_head"] == 1 and row["speedup"] > 1
+    blanks = (states == 9).sum(1).double()
+    assert row["passes_probing"] <= float((1 + 9 * blanks).mean()), "no more than 1 + N V"
+    assert sum(band["states"] for band in row["by_mask_ratio"]) == len(states) == row["states"]
+
+
+def test_labels_of_contestants() -> None:
+    assert Contestant("mi-guided", {"gamma": 0.3, "lam": 1.0}).label == "mi-guided gamma=0.3 lam=1"
+
+
+def test_records_round_trip_and_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    write_record(path, ["bench", "speed"], {"a": 1})
+    record = read_record(path)
+    assert record["result"] == {"a": 1} and record["command"] == "python -m mi_core bench speed"
+    assert record["date"] and "torch" in record["machine"]
+    path.write_text(json.dumps({"command": "x"}))
+    with pytest.raises(FormatError, match=r"r\.json is not a record"):
+        read_record(path)
+    with pytest.raises(InputError, match="no benchmark record"):
+        read_record(tmp_path / "none.json")
+
+
+def test_readme_shows_the_stored_results() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert tables(ROOT / "assets" / "results") in readme, "paste the output of `python -m mi_core report` into README"
+
+
+def test_stored_results_are_of_the_shipped_sets() -> None:
+    results = ROOT / "assets" / "results"
+    rows = read_record(results / "sudoku_decoding.json")["result"]
+    assert {row["n"] for row in rows} == {len(load_set(ROOT / "assets/data/unique_50_59.csv"))}
+    for name in ("mi-guided", "eb-sampler", "threshold"):
+        assert sum(row["strategy"] == name for row in rows) >= 6
+    assert torch.tensor([row["nfe"] for row in rows]).min() >= 1
