@@ -6,8 +6,8 @@ import pytest
 
 from mi_core.decoding import DecodeStep, DecodeTrace
 from mi_core.errors import FormatError
-from mi_core.sudoku.board import VOCAB, from_digits
 from mi_core.postmortem import check_sudoku_trace, outcome, post_mortem
+from mi_core.sudoku.board import VOCAB, from_digits
 from mi_core.sudoku.presets import PRESETS
 from mi_core.sudoku.solver import Solver
 

@@ -103,7 +103,7 @@ def _parameter(strategy: Strategy, parameter: Parameter) -> float:
 def _mi_source(strategy: Strategy) -> str:
     if strategy.needs_mi:
         help_text = "The head costs no extra pass; probing is the ground truth, and each of its passes is counted."
-        chosen = _choice("MI from", [MI_HEAD, MI_PROBING], "re_mi", help_text, width=125)
+        chosen = _choice("MI from", [MI_HEAD, MI_PROBING], "re_mi", help_text, width=150)
         return "probing" if chosen == MI_PROBING else "head"
     help_text = "This strategy does not look at MI. The head's estimate is shown beside it, at no extra pass."
     hidden = st.toggle("Hide MI", key="re_hide_mi", bind="query-params", help=help_text)
@@ -112,7 +112,7 @@ def _mi_source(strategy: Strategy) -> str:
 
 def _temperature() -> float:
     help_text = "The likeliest digit of each cell, or one drawn from the model's beliefs."
-    if _choice("Digits", [GREEDY, SAMPLED], "re_tokens", help_text, width=115) == GREEDY:
+    if _choice("Digits", [GREEDY, SAMPLED], "re_tokens", help_text, width=130) == GREEDY:
         return 0.0
     help_text = "1 draws from the model's own beliefs; lower is greedier."
     return _number("Temperature", (0.05, 3.0, 0.1), "re_temperature", help_text)

@@ -11,9 +11,9 @@ import json
 from typing import Any
 
 from mi_core.decoding import DecodeStep, DecodeTrace
+from mi_core.postmortem import ClashCause, Outcome, outcome, post_mortem
 from mi_core.selection import STRATEGIES
 from mi_core.sudoku.board import cell_name
-from mi_core.postmortem import ClashCause, Outcome, outcome, post_mortem
 
 Json = dict[str, Any]
 MASS = 1000  # marginals travel as whole thousandths
