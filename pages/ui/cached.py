@@ -1,4 +1,4 @@
-"""What the pages keep between reruns of models, beliefs and MI.
+"""What the pages keep between reruns of models, beliefs and MI (runs: `cached_runs`).
 
 What a `cache_resource` function returns is shared by all sessions: read it, never change it.
 """
