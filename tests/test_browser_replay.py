@@ -142,5 +142,5 @@ def test_sequential_stays_sequential_when_its_link_is_opened(open_app):
     settle(page)
     page.reload()
     settle(page)
-    assert page.locator(".rp-title", has_text="Sequential").is_visible()
+    page.locator(".rp-title", has_text="Sequential").wait_for(timeout=60_000)
     assert position(page).endswith("/ 9")

@@ -51,7 +51,9 @@ def test_click_and_type_fill_and_undo(open_app):
     assert "su_board=5" in page.url
     page.keyboard.press("Backspace")
     expect(cell(page, "r1c1").locator(".value")).to_have_text("")
+    page.wait_for_url(re.compile("su_board=\\."))
     settle(page)
+    expect(page.locator(".board.stale")).to_have_count(0, timeout=30_000)
     page.keyboard.press("Control+z")
     expect(cell(page, "r1c1").locator(".value")).to_have_text("5", timeout=30_000)
 

@@ -61,5 +61,3 @@ def test_a_head_of_another_model_is_refused() -> None:
         estimate(table, build_head(HeadConfig("paper", 128, 9)), torch.tensor([2, 2, 2]))
     with pytest.raises(UnknownName, match="head variant"):
         HeadConfig("huge", 128, 9)
-    with pytest.raises(InputError, match="one sequence"):
-        estimate(table, build_head(HeadConfig("paper", 2, 2)), torch.tensor([[2, 2, 2]]))

@@ -34,7 +34,7 @@ def test_another_kind_is_named(saved: Path) -> None:
 @pytest.mark.parametrize("keep", [0, 4, 20, 200, -1])
 def test_a_cut_file_is_refused(saved: Path, keep: int) -> None:
     saved.write_bytes(saved.read_bytes()[:keep])
-    with pytest.raises(FormatError, match="thing.safetensors"):
+    with pytest.raises(FormatError, match=r"thing\.safetensors"):
         load_weights(saved, "thing")
 
 

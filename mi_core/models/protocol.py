@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mi_core.errors import InputError
-from mi_core.shapes import Hidden, LogProbs, Masked, Tokens
+from mi_core.shapes import Attention, Hidden, LogProbs, Masked, Tokens
 from mi_core.vocab import Vocab
 
 
@@ -20,7 +20,9 @@ class ModelOutput:
     """One forward pass."""
 
     log_probs: LogProbs  # float64 nats; a revealed position holds 0 at its symbol, -inf elsewhere
-    hidden: Hidden  # float32 final hidden states, the input of the MI head
+    hidden: Hidden  # float32 final hidden states, the input of the paper's MI head
+    layers: tuple[Hidden, ...] = ()  # states after the embedding and after each block, where the model exposes them
+    attention: tuple[Attention, ...] = ()  # weights of each block, query first, where the model exposes them
 
 
 @runtime_checkable

@@ -55,8 +55,8 @@ class Block(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.down.weight)
 
-    def forward(self, x: Tensor, place: Tensor) -> Tensor:
-        """One block. x (B, N, D), place (N, D) -> (B, N, D)."""
+    def forward(self, x: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+        """One block. x (B, N, D), place (N, D) -> (B, N, D) and the attention weights (B, heads, N, N)."""
         batch, length, width = x.shape
         heads = (self.n_heads, width // self.n_heads)
         h = self.norm_attention(x)
@@ -64,10 +64,11 @@ class Block(nn.Module):
         value = self.value(h).view(batch, length, *heads).transpose(1, 2)  # (B, heads, N, d)
         # Written out: in bfloat16 on a CPU this is faster than the fused kernel, forward and backward.
         scores = (query @ key.transpose(-1, -2)).float() * heads[1] ** -0.5
-        mixed = torch.softmax(scores, dim=-1).to(value.dtype) @ value  # (B, heads, N, d)
+        weights = torch.softmax(scores, dim=-1)
+        mixed = weights.to(value.dtype) @ value  # (B, heads, N, d)
         x = x + self.out(mixed.transpose(1, 2).reshape(batch, length, width)).float()
         fed: Tensor = self.down(F.gelu(self.up(self.norm_feedforward(x))))
-        return x + fed.float()
+        return x + fed.float(), weights
 
 
 class SudokuNetwork(nn.Module):
@@ -97,12 +98,20 @@ class SudokuNetwork(nn.Module):
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Logits over the nine digits and the normalised hidden states they are read from."""
+        logits, hidden, _, _ = self.inspect(tokens)
+        return logits, hidden
+
+    def inspect(self, tokens: Tensor) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
+        """As `forward`, with the states after the embedding and each block and the attention weights of each block."""
         place = self.row_embedding(self.row) + self.column_embedding(self.column) + self.box_embedding(self.box)
         x = self.token_embedding(tokens) + place
+        layers, attention = [x], []
         for block in self.blocks:
-            x = block(x, place)
+            x, weights = block(x, place)
+            layers.append(x)
+            attention.append(weights)
         hidden = self.norm(x)
-        return self.classifier(hidden).float(), hidden.float()
+        return self.classifier(hidden).float(), hidden.float(), layers, attention
 
 
 class SudokuModel:
@@ -131,9 +140,9 @@ class SudokuModel:
         check_tokens(tokens, self.vocab, self.length)
         tokens = tokens.to(self.device)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._low_precision):
-            logits, hidden = self.network(tokens)
+            logits, hidden, layers, attention = self.network.inspect(tokens)
         log_probs = clamp_revealed(F.log_softmax(logits.double(), dim=-1), tokens, self.vocab)
-        return ModelOutput(log_probs, hidden)
+        return ModelOutput(log_probs, hidden, tuple(layers), tuple(attention))
 
 
 def load_sudoku(path: Path, *, low_precision: bool = False) -> SudokuModel:

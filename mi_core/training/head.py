@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mi_core.head import KIND, HeadConfig, MIHead, build_head
-from mi_core.models.protocol import Model
+from mi_core.head import KIND, MIHead, build_head, config_for, rows_of
+from mi_core.models.protocol import Model, ModelOutput
 from mi_core.training.labels import LabelSet
 from mi_core.training.progress import Cancel, Clock, Report, cosine_with_warmup
 from mi_core.weights import WeightsHeader, save_weights
@@ -48,9 +48,9 @@ def train_head(
         origin: what the header says of the labels.
     """
     torch.manual_seed(settings.seed)
-    hidden, log_probs = _features(model, labels.tokens)
+    output = _features(model, labels.tokens)
     masked = labels.tokens == model.vocab.mask_id
-    head = build_head(HeadConfig(settings.variant, hidden.shape[-1], model.vocab.size))
+    head = build_head(config_for(settings.variant, output))
     held = max(1, len(labels) // 10)
     train = np.arange(held, len(labels))
     steps = settings.epochs * -(-len(train) // settings.batch)
@@ -62,7 +62,7 @@ def train_head(
             for group in optimiser.param_groups:
                 group["lr"] = settings.rate * cosine_with_warmup(clock.fraction(step), step, warmup=100)
             at = torch.from_numpy(rows)
-            predicted = head(hidden[at].float(), log_probs[at].double(), masked[at])
+            predicted = head(rows_of(output, at), masked[at])
             loss = _loss(predicted, labels.mi[at], masked[at])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -73,7 +73,7 @@ def train_head(
             if clock.fraction(step) >= 1 or cancel():
                 break
         at = torch.arange(held)
-        score = _r2(head, hidden, log_probs, masked, labels.mi, at)
+        score = _r2(head, output, masked, labels.mi, at)
         report(f"step {step}/{steps}  loss {np.mean(losses):.5f}  held-out R2 {score:.4f}  left {clock.eta(step)}")
         losses.clear()
     trained = {**asdict(settings), "states": len(labels), "steps_done": step, **(origin or {})}
@@ -82,12 +82,15 @@ def train_head(
     return head.eval().requires_grad_(False)
 
 
-def _features(model: Model, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Hidden states (S, N, D) and log-probabilities (S, N, V) of all states, float32."""
+def _features(model: Model, tokens: Tensor) -> ModelOutput:
+    """One pass over all states. Clones: what a frozen model computes in inference mode may not enter autograd."""
     outputs = [model(tokens[k : k + 64]) for k in range(0, len(tokens), 64)]
-    # Clones: what a frozen model computes in inference mode may not enter autograd.
-    hidden = torch.cat([o.hidden for o in outputs]).clone()
-    return hidden, torch.cat([o.log_probs for o in outputs]).float().clone()
+    return ModelOutput(
+        torch.cat([o.log_probs for o in outputs]).clone(),
+        torch.cat([o.hidden for o in outputs]).clone(),
+        tuple(torch.cat(parts).clone() for parts in zip(*(o.layers for o in outputs), strict=True)),
+        tuple(torch.cat(parts).half().clone() for parts in zip(*(o.attention for o in outputs), strict=True)),
+    )
 
 
 def _pairs(masked: Tensor) -> Tensor:
@@ -102,9 +105,9 @@ def _loss(predicted: Tensor, target: Tensor, masked: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _r2(head: MIHead, hidden: Tensor, log_probs: Tensor, masked: Tensor, mi: Tensor, at: Tensor) -> float:
+def _r2(head: MIHead, output: ModelOutput, masked: Tensor, mi: Tensor, at: Tensor) -> float:
     parts = [at[k : k + 16] for k in range(0, len(at), 16)]
-    predicted = torch.cat([head(hidden[b], log_probs[b].double(), masked[b]) for b in parts])
+    predicted = torch.cat([head(rows_of(output, b), masked[b]) for b in parts])
     pairs = _pairs(masked[at])
     y, f = mi[at][pairs].double(), predicted[pairs].double()
     return float(1 - ((y - f) ** 2).sum() / ((y - y.mean()) ** 2).sum())

@@ -6,6 +6,7 @@ several times faster here than AdamW alone. The shipped weights are an exponenti
 """
 
 import json
+import math
 import os
 import platform
 from dataclasses import asdict, dataclass, field
@@ -59,7 +60,8 @@ def train_sudoku_mdm(
     while not run.done and not cancel():
         losses.append(run.advance())
         if run.step % 50 == 0:
-            everything, solving = np.nanmean(np.array(losses), axis=0)
+            everything = np.mean([loss for loss, _ in losses])
+            solving = np.mean([loss for _, loss in losses if not math.isnan(loss)] or [math.nan])
             report(
                 f"step {run.step}  loss {everything:.4f}  solving {solving:.4f}  "
                 f"{run.clock.seconds / 60:.1f} min  left {run.clock.eta(run.step)}"
