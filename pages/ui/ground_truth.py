@@ -134,8 +134,10 @@ def _progress(job: ProbeJob) -> None:
     left = job.seconds_left
     ahead = "measuring the pace" if left is None else f"about {max(1, round(left))} s left"
     counted = f"{job.done} of {job.total} passes" if job.total else "first passes"
-    st.progress(min(1.0, job.share), text=f"{counted} · {ahead}")
-    if st.button("Cancel", key="su_cancel", icon=":material/close:"):
+    with st.container(horizontal=True, vertical_alignment="bottom", width="content"):
+        st.progress(min(1.0, job.share), text=f"{counted} · {ahead}", width=230)
+        cancelled = st.button("Cancel", key="su_cancel", icon=":material/close:")
+    if cancelled:
         job.stop.set()
         if job.thread is not None:
             job.thread.join(10)  # one batch

@@ -32,12 +32,13 @@ def _agreement(estimate: MIResult | None, truth: MIResult) -> None:
             _number("R²", score.r2, "Share of the truth's variation explained; below 0 is worse than the mean.")
             _number("Spearman", score.spearman, "Correlation of the ranks.")
             _number("RMSE, nats", score.rmse, "Root mean square error over the open pairs.", digits=4)
-        _number(
-            "Peers found",
-            precision_at_peers(truth),
-            "Of the strongest pairs by the truth, as many as share a unit: the share that does share one.",
-        )
     with st.container(horizontal=True):
+        _number(
+            "Peers on top",
+            precision_at_peers(truth),
+            "K open pairs share a row, column or box. Of the K strongest pairs by the truth, the share that are these: "
+            "1 on the empty board, less where the givens make others depend on each other.",
+        )
         _number(
             "Mean gap, nats", truth.mean_gap, "KL of the mixed answers to the model's own belief: its inconsistency.", 4
         )

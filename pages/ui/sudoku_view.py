@@ -41,5 +41,6 @@ def _segments(label: str, options: dict[str, str], key: str, label_visibility: s
         required=True,
         key=key,
         bind="query-params",
+        wrap=True,
         label_visibility=label_visibility,
     )

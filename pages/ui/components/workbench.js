@@ -222,7 +222,10 @@ function makeWorkbench(host) {
     if (pin < 0) { chips.append(element("span", "hint", "Click an open cell to pin it, then try a digit there. Type to fill or erase a cell.")); return; }
     const name = cellName(pin);
     chips.setAttribute("aria-label", `What if ${name} were`);
-    chips.append(element("span", "", `What if ${name} were …? Below each digit: the chance that the model gives it.`));
+    const head = chips.appendChild(element("span", "head"));
+    head.append(element("span", "", `What if ${name} were …? Below each digit: the chance that the model gives it.`));
+    const release = head.appendChild(element("button", "release", "Unpin"));
+    release.addEventListener("click", () => setPin(-1));
     const ready = data.whatif && data.whatif.cell === pin && text === data.board;
     for (let d = 1; d <= 9; d++) {
       const p = data.marks[9 * pin + d - 1];
@@ -236,9 +239,6 @@ function makeWorkbench(host) {
       chips.append(chip);
       if (hadFocus === String(d)) chip.focus();
     }
-    const release = element("button", "release", "Unpin");
-    release.addEventListener("click", () => setPin(-1));
-    chips.append(release);
   }
 
   function say() {
