@@ -44,7 +44,6 @@ class HeadConfig:
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
             raise UnknownName("head variant", self.variant, VARIANTS)
-        object.__setattr__(self, "layers", tuple(self.layers))  # JSON has lists only
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for the header of a weight file."""
@@ -212,7 +211,8 @@ def load_head_file(path: Path) -> MIHead:
     """
     header, tensors = load_weights(path, KIND)
     try:
-        head = build_head(HeadConfig(**header.config))
+        layers = tuple(header.config.get("layers", ()))  # JSON has lists only
+        head = build_head(HeadConfig(**{**header.config, "layers": layers}))
     except TypeError as error:
         raise FormatError(f"The header of {path.name} does not describe an MI head.") from error
     fill_network(head, tensors, path)
