@@ -137,5 +137,6 @@ def test_the_ground_truth_can_be_cancelled():
 
 def test_a_pinned_cell_ranks_its_own_pairs():
     app = open_page(su_board="." * 81, su_pin="r5c5")
+    assert not app.info and not app.error, [message.value for message in [*app.info, *app.error]]
     table = app.dataframe[0].value
     assert all(cells.startswith(cell_name(40)) for cells in table["Cells"])

@@ -53,7 +53,7 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
     )
     train_sudoku_mdm(tmp_path / "m.safetensors", settings, report=lines.append)
     losses = _losses(lines)
-    assert len(losses) == 6 and losses[0] > 2.1 and losses[-1] < 2.0
+    assert len(losses) == 6 and losses[-1] < losses[0] - 0.05
 
 
 def test_a_run_can_start_from_other_weights(tmp_path: Path) -> None:
