@@ -50,7 +50,7 @@ workbench(
 st.caption(
     "Hatched lines are given cells. With one solution and a perfect model nothing depends on anything and the map is "
     "0: what you see is what the model still leaves open. *What if* shows the raw material of the ground truth: MI is "
-    "the mean, over the digits tried, of how far the other cell's beliefs move."
+    "the mean, over the digits tried and weighted by their chance, of how far the other cell's beliefs move."
 )
 
 left, right = st.columns([3, 2], gap="large")

@@ -119,7 +119,7 @@ def test_the_ground_truth_is_computed_shown_and_kept():
     assert len(bench(app)["truth"]) == 6
     shown = {metric.label: metric.value for metric in app.metric}
     assert shown["Ground truth"].startswith("37 passes")
-    assert shown["Certified width, nats"] == "0.0000", "all tokens were tried"
+    assert shown["Width, nats"] == "0.0000", "all tokens were tried"
     again = open_page(su_board=NEARLY, su_mass="1")
     assert len(bench(again)["truth"]) == 6, "another session finds it at once"
 

@@ -40,15 +40,20 @@ def _agreement(estimate: MIResult | None, truth: MIResult) -> None:
             "1 on the empty board, less where the givens make others depend on each other.",
         )
         _number(
-            "Mean gap, nats", truth.mean_gap, "KL of the mixed answers to the model's own belief: its inconsistency.", 4
+            "Gap, nats", truth.mean_gap, "Mean KL of the mixed answers to the model's own belief: its inconsistency.", 4
         )
         _number(
-            "Negative entries",
+            "Negative",
             truth.negative_share,
             "Share of entries whose entropy difference is below 0.",
             percent=True,
         )
-        _number("Certified width, nats", certified_width(truth), "The cut to the probed mass moves no pair by more.", 4)
+        _number(
+            "Width, nats",
+            certified_width(truth),
+            "Certified: no pair moves by more than this through the cut to the probed mass.",
+            4,
+        )
 
 
 def _passes(result: MIResult) -> str:

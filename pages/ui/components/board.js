@@ -165,9 +165,9 @@ function makeBoard(host, options) {
       const p = view.marks[9 * cell + d];
       const change = view.before ? p - view.before[9 * cell + d] : 0;
       spans[d].className = change > 0.03 ? "rise" : change < -0.03 ? "fall" : "";
-      const seen = Math.max(p, change < -0.03 ? 0.25 : 0);
+      const seen = Math.max(p, change < -0.03 ? 0.25 : 0); // what has fallen to nothing must stay readable
       spans[d].style.opacity = seen < 0.01 ? 0 : 0.3 + 0.7 * Math.sqrt(seen);
-      spans[d].style.fontSize = `${0.62 + 0.75 * Math.sqrt(p)}em`;
+      spans[d].style.fontSize = `${0.62 + 0.75 * Math.sqrt(seen)}em`;
     }
   }
 
