@@ -235,9 +235,15 @@ def _train_head(arguments: argparse.Namespace) -> Answer:
     out = arguments.out or catalog.head_file("sudoku", arguments.variant)
     labels = make_labels(fast, arguments.labels, shards=arguments.shards, minutes=arguments.label_minutes, report=_log)
     settings = HeadTraining(
-        variant=arguments.variant, epochs=arguments.epochs, minutes=arguments.minutes, seed=arguments.seed
+        variant=arguments.variant,
+        epochs=arguments.epochs,
+        minutes=arguments.minutes,
+        seed=arguments.seed,
+        compile=arguments.compile,
     )
-    origin = {"data": "probed MI (averaged form, mass .995) of half random, half decoding states of our generator"}
+    origin = {
+        "data": "probed MI (mass .995, 12 positions a state) of half random, half decoding states of our generator"
+    }
     train_head(model, labels, out, settings, report=_log, origin=origin)
     return {"out": str(out), "states": len(labels)}, f"Head written to {out}."
 
@@ -376,11 +382,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(head)
     head.add_argument("--out", type=Path)
     head.add_argument("--labels", type=Path, default=Path("runs/labels"), help="folder of label shards")
-    head.add_argument("--shards", type=_positive, default=64, help="shards of 32 states")
+    head.add_argument("--shards", type=_positive, default=64, help="shards of 64 states")
     head.add_argument("--label-minutes", type=float)
     head.add_argument("--epochs", type=_positive, default=30)
     head.add_argument("--minutes", type=float)
     head.add_argument("--seed", type=int, default=3)
+    head.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
 
     report = _command(commands, "report", _report, "the stored benchmark results as Markdown tables")
     report.add_argument("--folder", type=Path, default=catalog.ASSETS / "results")

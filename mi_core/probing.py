@@ -56,6 +56,7 @@ def probe(
     form: str = "averaged",
     mass: float = 0.99,
     min_entropy: float = 0.0,
+    positions: Tensor | None = None,
     directed: bool = False,
     base: LogProbRow | None = None,
     batch_size: int | None = None,
@@ -70,6 +71,8 @@ def probe(
         mass: each position tries its likeliest tokens until they carry this much probability; 1 tries all. A
             position whose single likeliest token already does is not probed when `mass` < 1.
         min_entropy: positions with less entropy (nats) are not probed.
+        positions: (N,) bool, the positions that may be probed; every open one if None. A pair of which one position
+            is probed takes the value of that direction.
         directed: return I_ij (row probed, column read) instead of the symmetric matrix; not for "averaged".
         base: the base pass, where the caller has it already; it is then neither run nor counted.
         batch_size: probes per forward pass call; the result does not depend on it.
@@ -79,18 +82,20 @@ def probe(
     Raises:
         UnknownName: no such form.
         SettingError: `mass` outside (0, 1], a negative `min_entropy`, a directed averaged form.
-        InputError: not one sequence, or the averaged form would need more than 2 GiB.
+        InputError: not one sequence, `positions` of another length, or the averaged form would need more than 2 GiB.
         Cancelled: `cancel` said so.
     """
     _check_settings(form, mass, min_entropy, directed)
     if tokens.ndim != 1:
         raise InputError(f"Probing takes one sequence of shape (N,), got {tuple(tokens.shape)}.")
+    if positions is not None and positions.shape != tokens.shape:
+        raise InputError(f"positions must have the shape of the sequence, {tuple(tokens.shape)}.")
     start = time.perf_counter()
     tokens = tokens.to(model.device)
     base_passes = int(base is None)
     if base is None:
         base = model(tokens[None]).log_probs[0]  # (N, V)
-    plan = _plan(base.exp(), tokens == model.vocab.mask_id, mass, min_entropy)
+    plan = _plan(base.exp(), tokens == model.vocab.mask_id, mass, min_entropy, positions)
     keep_joints = form == "averaged"
     if keep_joints and plan.probs.numel() ** 2 * 8 > _MEMORY_LIMIT:
         raise InputError(
@@ -152,7 +157,7 @@ def _default_batch(length: int) -> int:
     return max(1, 8192 // length)
 
 
-def _plan(probs: Tensor, masked: Tensor, mass: float, min_entropy: float) -> _Plan:
+def _plan(probs: Tensor, masked: Tensor, mass: float, min_entropy: float, positions: Tensor | None) -> _Plan:
     """Smallest set of likeliest tokens with at least `mass`, for every open position worth it."""
     where = masked.nonzero()[:, 0]
     p = probs[where]  # (M, V)
@@ -163,6 +168,8 @@ def _plan(probs: Tensor, masked: Tensor, mass: float, min_entropy: float) -> _Pl
     probed = entropy_of(p) >= min_entropy
     if mass < 1:
         probed &= tried.sum(-1) > 1
+    if positions is not None:
+        probed &= positions.to(probed.device)[where]
     tried &= probed[:, None]
     kept = (p * tried).sum(-1)
     weights = torch.where(tried, p / kept[:, None].clamp_min(1e-300), 0.0)
@@ -231,22 +238,20 @@ def _clip_rounding(values: Tensor) -> Tensor:
 
 
 def _order_averaged(joints: Tensor | None, probed: Tensor) -> tuple[Tensor, Tensor]:
-    """MI of (J_ij + J_ji)/2 and JS(J_ij, J_ji) for all pairs; row by row, so that memory stays that of `joints`."""
-    count = len(probed)
-    both = probed[:, None] & probed[None, :]
-    averaged = torch.full((count, count), torch.nan, dtype=torch.float64, device=probed.device)
+    """MI of (J_ij + J_ji)/2 and JS(J_ij, J_ji) where both ends were probed; row by row, as memory is short."""
+    at = probed.nonzero()[:, 0]
+    averaged = torch.full((len(probed), len(probed)), torch.nan, dtype=torch.float64, device=probed.device)
     divergence = averaged.clone()
     if joints is not None:
-        for i in range(count):
-            forward = joints[i].transpose(0, 1)  # (M, V, V'): x_j's partner x_i first
-            backward = joints[:, :, i, :].transpose(1, 2)  # (M, V, V'): the same axes, probed at j
+        for i in at:
+            forward = joints[i][:, at].transpose(0, 1)  # (P, V, V'): x_j's partner x_i first
+            backward = joints[at, :, i, :].transpose(1, 2)  # (P, V, V'): the same axes, probed at j
             mean = (forward + backward) / 2
             joint_entropy = entropy_of(mean.flatten(-2))
-            averaged[i] = entropy_of(mean.sum(-1)) + entropy_of(mean.sum(-2)) - joint_entropy
-            divergence[i] = js_divergence(forward.flatten(-2), backward.flatten(-2))
+            averaged[i, at] = entropy_of(mean.sum(-1)) + entropy_of(mean.sum(-2)) - joint_entropy
+            divergence[i, at] = js_divergence(forward.flatten(-2), backward.flatten(-2))
         averaged, divergence = (averaged + averaged.T) / 2, (divergence + divergence.T) / 2  # equal up to rounding
         averaged, divergence = _clip_rounding(averaged), _clip_rounding(divergence)
-    averaged, divergence = averaged.masked_fill(~both, torch.nan), divergence.masked_fill(~both, torch.nan)
     return averaged.fill_diagonal_(0.0), divergence.fill_diagonal_(0.0)
 
 

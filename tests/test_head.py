@@ -6,7 +6,7 @@ import torch
 from mi_core import catalog
 from mi_core.agreement import compare, precision_at_peers
 from mi_core.errors import InputError, UnknownName
-from mi_core.head import VARIANTS, HeadConfig, build_head, estimate, predict
+from mi_core.head import VARIANTS, HeadConfig, build_head, config_for, estimate, predict
 from mi_core.models import exact
 from mi_core.models.protocol import Model
 from mi_core.probing import probe
@@ -47,6 +47,22 @@ def test_the_shipped_head_agrees_with_probing_on_the_empty_board(model: Model) -
 def test_the_papers_variant_loads_and_predicts(model: Model) -> None:
     result = estimate(model, catalog.load_head("sudoku", "paper"), parse(HALF))
     assert result.estimator == "head-paper" and result.mi[result.pairs].std() > 0
+
+
+def test_packing_changes_nothing(model: Model) -> None:
+    """A board beside a fuller one gets the numbers it gets alone, with path updates too."""
+    torch.manual_seed(1)
+    tokens = torch.stack([parse(HALF[:30] + "." * 51), parse("." * 81)])
+    output = model(tokens)
+    head = build_head(config_for("marginals", output)).eval()
+    assert head.config.rounds == 2
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.normal_(std=0.2)
+        together = head(output, tokens == 9)
+        alone = head(model(tokens[:1]), tokens[:1] == 9)
+    torch.testing.assert_close(together[:1], alone, atol=1e-4, rtol=1e-3)
+    assert together[0].std() > 0.01
 
 
 def test_batch_and_single_agree(model: Model) -> None:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -212,11 +213,12 @@ def test_the_noise_floor_predicts_the_mi_that_inconsistency_feigns() -> None:
 
 
 NOISE = (0.0, 0.3, 1.0)
-CUTS: dict[str, dict[str, float]] = {
+CUTS: dict[str, dict[str, Any]] = {
     "mass": {"mass": 0.9},
     "strong mass": {"mass": 0.6},
     "entropy": {"mass": 1.0, "min_entropy": 1.1},
     "both": {"mass": 0.95, "min_entropy": 0.9},
+    "positions": {"mass": 0.95, "positions": torch.tensor([False, True, False])},
 }
 
 
@@ -224,7 +226,7 @@ CUTS: dict[str, dict[str, float]] = {
 @pytest.mark.parametrize(("form", "directed"), [(f, False) for f in FORMS] + [(f, True) for f in FORMS[1:]])
 @pytest.mark.parametrize("noise", NOISE)
 def test_the_certified_interval_holds_the_value_of_full_probing(
-    form: str, directed: bool, noise: float, cut: dict[str, float]
+    form: str, directed: bool, noise: float, cut: dict[str, Any]
 ) -> None:
     narrower = 0
     group = list(CUTS.values()).index(cut) + len(CUTS) * NOISE.index(noise)
@@ -288,6 +290,20 @@ def test_a_position_of_little_entropy_is_not_probed() -> None:
     assert result.probes.probed.tolist() == [True, False, True] and result.passes == 5
     limit = -0.99 * math.log(0.99) - 0.01 * math.log(0.01)
     assert result.upper[1, 0].item() <= limit + 1e-12
+
+
+def test_only_the_named_positions_are_probed() -> None:
+    """A pair with one end probed has the MI of that direction; of an exact table that is the MI."""
+    table = exact.from_seed(5, 4, 3)
+    truth = table.mutual_information(all_open(table))
+    chosen = torch.tensor([False, True, False, True])
+    result = probe(ExactModel(table), all_open(table), mass=1.0, positions=chosen)
+    assert result.passes == 7 and result.probes is not None and torch.equal(result.probes.probed, chosen)
+    known = chosen[:, None] | chosen[None, :]
+    torch.testing.assert_close(result.mi[known], truth[known])
+    assert (result.mi[~known] == 0).all()
+    with pytest.raises(InputError, match="shape of the sequence"):
+        probe(ExactModel(table), all_open(table), positions=chosen[:2])
 
 
 @pytest.mark.parametrize("form", FORMS)

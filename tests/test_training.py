@@ -12,8 +12,18 @@ from mi_core.errors import FormatError
 from mi_core.head import load_head_file
 from mi_core.information import entropy
 from mi_core.models.sudoku import KIND, SudokuConfig, load_sudoku
+from mi_core.probing import probe
 from mi_core.training.head import HeadTraining, train_head
-from mi_core.training.labels import LabelSet, label_states, make_labels, random_states, read_labels
+from mi_core.training.labels import (
+    PROBED,
+    SHARD,
+    LabelSet,
+    label,
+    label_states,
+    make_labels,
+    random_states,
+    read_labels,
+)
 from mi_core.training.progress import Clock, cosine_with_warmup
 from mi_core.training.sudoku_mdm import SudokuTraining, train_sudoku_mdm
 from mi_core.training.sudoku_states import GridSet, training_states
@@ -99,10 +109,28 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> LabelSet:
 
 
 def test_labels_are_the_probed_mi_of_their_states(labels: LabelSet) -> None:
-    assert len(labels) == 32 and int(labels.from_decoding.sum()) == 16
-    assert torch.equal(labels.mi, labels.mi.transpose(1, 2)) and (labels.mi >= 0).all()
+    assert len(labels) == SHARD and int(labels.from_decoding.sum()) == SHARD // 2
+    mi = labels.mi.float()
+    assert torch.equal(mi.isnan(), mi.isnan().transpose(1, 2)) and (mi.nan_to_num() >= 0).all()
+    assert torch.equal(mi.nan_to_num(), mi.nan_to_num().transpose(1, 2))
     closed = labels.tokens != 9
-    assert (labels.mi[closed] == 0).all()
+    assert (mi[closed] == 0).all()
+
+
+def test_a_label_is_one_direction_of_probing_or_both() -> None:
+    model = catalog.load_model("sudoku")
+    tokens = random_states(1, seed=4)[0]
+    tokens[20:] = 9  # far from solved: more uncertain cells than are probed
+    mi = torch.from_numpy(label(model, tokens, np.random.default_rng(0), mass=0.995)).double()
+    full = probe(model, tokens, mass=0.995)
+    assert full.probes is not None
+    known = ~mi.isnan()
+    rows = [i for i in range(81) if full.probes.probed[i] and known[i].all()]
+    assert len(rows) == PROBED < int(full.probes.probed.sum())
+    row = rows[3]
+    others = full.masked & full.probes.probed & ~torch.tensor([j in rows for j in range(81)])
+    torch.testing.assert_close(mi[row, others], full.probes.mixture[row, others], atol=2e-3, rtol=2e-3)
+    torch.testing.assert_close(mi[row, rows], full.mi[row, rows], atol=2e-3, rtol=2e-3)
 
 
 def test_shards_are_made_once_and_belong_to_a_model(tmp_path: Path) -> None:
@@ -111,7 +139,7 @@ def test_shards_are_made_once_and_belong_to_a_model(tmp_path: Path) -> None:
     lines: list[str] = []
     first = make_labels(model, tmp_path / "labels", shards=1, mass=0.2, report=lines.append)
     again = make_labels(model, tmp_path / "labels", shards=1, mass=0.2, report=lines.append)
-    assert len(lines) == 1 and torch.equal(first.mi, again.mi)
+    assert len(lines) == 1 and torch.equal(first.mi.nan_to_num(), again.mi.nan_to_num())
     with pytest.raises(FormatError, match="not esmc-mini"):
         read_labels(tmp_path / "labels", "esmc-mini")
     with pytest.raises(FormatError, match="no label shards"):
@@ -141,7 +169,9 @@ def test_a_head_learns_its_labels(tmp_path: Path, variant: str) -> None:
     labels = LabelSet(tokens, target, torch.zeros(16, dtype=torch.bool))
     lines: list[str] = []
     out = tmp_path / "head.safetensors"
-    train_head(model, labels, out, HeadTraining(variant=variant, epochs=12, batch=4), report=lines.append)
+    train_head(
+        model, labels, out, HeadTraining(variant=variant, epochs=12, batch=4, report_every=4), report=lines.append
+    )
     losses = _losses(lines)
     assert losses[-1] < 0.6 * losses[0]
     assert load_head_file(out).config.variant == variant

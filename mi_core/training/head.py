@@ -4,15 +4,17 @@ Loss: squared error over the open pairs (the paper's Frobenius loss). The pairs 
 with few open cells counts for something beside one with three thousand pairs.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from mi_core.head import KIND, MIHead, build_head, config_for, rows_of
+from mi_core.head import KIND, MIHead, build_head, config_for
 from mi_core.models.protocol import Model, ModelOutput
 from mi_core.training.labels import LabelSet
 from mi_core.training.progress import Cancel, Clock, Report, cosine_with_warmup
@@ -30,6 +32,11 @@ class HeadTraining:
     rate: float = 2e-3
     weight_decay: float = 0.01
     seed: int = 3
+    compile: bool = False  # torch.compile; needs a C++ compiler
+    report_every: int = 50
+
+
+_HELD_OUT = 256  # states at most
 
 
 def train_head(
@@ -48,66 +55,87 @@ def train_head(
         origin: what the header says of the labels.
     """
     torch.manual_seed(settings.seed)
-    output = _features(model, labels.tokens)
-    masked = labels.tokens == model.vocab.mask_id
-    head = build_head(config_for(settings.variant, output))
-    held = max(1, len(labels) // 10)
+    head = build_head(config_for(settings.variant, model(labels.tokens[:1])))
+    held = min(_HELD_OUT, max(1, len(labels) // 10))
     train = np.arange(held, len(labels))
     steps = settings.epochs * -(-len(train) // settings.batch)
     optimiser = torch.optim.AdamW(head.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
     clock, rng = Clock(steps, settings.minutes), np.random.default_rng(settings.seed)
-    step, losses = 0, []
+    forward = torch.compile(head, dynamic=True) if settings.compile else head
+    step, losses, score = 0, [], float("nan")
+    open_count = (labels.tokens == model.vocab.mask_id).sum(1).numpy()
+    batches = _batches(open_count, train, settings.batch, rng)
     while clock.fraction(step) < 1 and not cancel():
-        for rows in np.array_split(rng.permutation(train), -(-len(train) // settings.batch)):
-            for group in optimiser.param_groups:
-                group["lr"] = settings.rate * cosine_with_warmup(clock.fraction(step), step, warmup=100)
-            at = torch.from_numpy(rows)
-            predicted = head(rows_of(output, at), masked[at])
-            loss = _loss(predicted, labels.mi[at], masked[at])
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
-            optimiser.step()
-            losses.append(loss.item())
-            step += 1
-            if clock.fraction(step) >= 1 or cancel():
-                break
-        at = torch.arange(held)
-        score = _r2(head, output, masked, labels.mi, at)
-        report(f"step {step}/{steps}  loss {np.mean(losses):.5f}  held-out R2 {score:.4f}  left {clock.eta(step)}")
-        losses.clear()
+        for group in optimiser.param_groups:
+            group["lr"] = settings.rate * cosine_with_warmup(clock.fraction(step), step, warmup=100)
+        at = next(batches)
+        masked = labels.tokens[at] == model.vocab.mask_id
+        loss = _loss(forward(_features(model, labels.tokens[at]), masked), labels.mi[at].float(), masked)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
+        optimiser.step()
+        losses.append(loss.item())
+        step += 1
+        if step % settings.report_every == 0 or clock.fraction(step) >= 1:
+            score = _r2(head, model, labels, torch.arange(held))
+            report(f"step {step}  loss {np.mean(losses):.5f}  held-out R2 {score:.4f}  left {clock.eta(step)}")
+            losses.clear()
     trained = {**asdict(settings), "states": len(labels), "steps_done": step, **(origin or {})}
     header = WeightsHeader(KIND, head.config.to_dict(), training=trained, metrics={"held_out_r2": round(score, 4)})
     save_weights(out, head.state_dict(), header)
     return head.eval().requires_grad_(False)
 
 
+def _batches(
+    open_count: NDArray[np.int64], rows: NDArray[np.int64], size: int, rng: np.random.Generator
+) -> Iterator[Tensor]:
+    """Batches without end, each epoch in a new order, of states with about equally many open positions.
+
+    A head works on the open positions alone, so that a batch costs what its fullest state costs.
+    """
+    while True:
+        order = rng.permutation(rows)
+        made = []
+        for pool in np.array_split(order, -(-len(order) // (16 * size))):
+            pool = pool[np.argsort(open_count[pool], kind="stable")]
+            made += np.array_split(pool, -(-len(pool) // size))
+        yield from (torch.from_numpy(made[k]) for k in rng.permutation(len(made)))
+
+
 def _features(model: Model, tokens: Tensor) -> ModelOutput:
-    """One pass over all states. Clones: what a frozen model computes in inference mode may not enter autograd."""
-    outputs = [model(tokens[k : k + 64]) for k in range(0, len(tokens), 64)]
+    """One pass. Clones: what a frozen model computes in inference mode may not enter autograd."""
+    o = model(tokens)
     return ModelOutput(
-        torch.cat([o.log_probs for o in outputs]).clone(),
-        torch.cat([o.hidden for o in outputs]).clone(),
-        tuple(torch.cat(parts).clone() for parts in zip(*(o.layers for o in outputs), strict=True)),
-        tuple(torch.cat(parts).half().clone() for parts in zip(*(o.attention for o in outputs), strict=True)),
+        o.log_probs.clone(),
+        o.hidden.clone(),
+        tuple(layer.clone() for layer in o.layers),
+        tuple(weights.clone() for weights in o.attention),
     )
 
 
-def _pairs(masked: Tensor) -> Tensor:
-    return (masked[:, :, None] & masked[:, None, :]).triu(diagonal=1)
+def _labelled(target: Tensor, masked: Tensor) -> Tensor:
+    """Open pairs i < j that carry a label, (B, N, N)."""
+    return (~target.isnan() & masked[:, :, None] & masked[:, None, :]).triu(diagonal=1)
 
 
 def _loss(predicted: Tensor, target: Tensor, masked: Tensor) -> Tensor:
-    pairs = _pairs(masked)
+    pairs = _labelled(target, masked)
     count = pairs.sum((1, 2)).clamp_min(1).sqrt()
-    error = ((predicted - target) ** 2 * pairs).sum((1, 2))
+    error = ((predicted - target.nan_to_num(nan=0.0)) ** 2 * pairs).sum((1, 2))
     return (error / count).mean()
 
 
 @torch.no_grad()
-def _r2(head: MIHead, output: ModelOutput, masked: Tensor, mi: Tensor, at: Tensor) -> float:
-    parts = [at[k : k + 16] for k in range(0, len(at), 16)]
-    predicted = torch.cat([head(rows_of(output, b), masked[b]) for b in parts])
-    pairs = _pairs(masked[at])
-    y, f = mi[at][pairs].double(), predicted[pairs].double()
+def _r2(head: MIHead, model: Model, labels: LabelSet, at: Tensor) -> float:
+    """R² over all labelled open pairs of the states `at`, pooled."""
+    truth, guess = [], []
+    for k in range(0, len(at), 16):
+        part = at[k : k + 16]
+        tokens, target = labels.tokens[part], labels.mi[part].float()
+        masked = tokens == model.vocab.mask_id
+        pairs = _labelled(target, masked)
+        guess.append(head(model(tokens), masked)[pairs].double())
+        truth.append(target[pairs].double())
+    y, f = torch.cat(truth), torch.cat(guess)
     return float(1 - ((y - f) ** 2).sum() / ((y - y.mean()) ** 2).sum())

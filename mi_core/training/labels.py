@@ -3,6 +3,9 @@
 Half of the states are complete grids masked at random with a ratio from U[0, 1]; the others are met while decoding
 (puzzles, boards with several solutions, the empty board) by strategies of different boldness. Shards are written as
 they are made and never made twice; their content depends on the seed and the shard's number alone.
+
+A few positions of each state are probed, not all: the same passes then show the head many more states. A pair with one
+end probed carries the MI of that direction, and which end it is is chance, so that the best fit is the symmetric MI.
 """
 
 import os
@@ -22,7 +25,8 @@ from mi_core.sudoku import generator
 from mi_core.training.progress import Cancel, Clock, Report
 from mi_core.training.sudoku_states import GridSet, training_states
 
-SHARD = 32  # states
+SHARD = 64  # states
+PROBED = 12  # positions probed in each state
 LABEL_SEED = 7_000  # of shard 0; none of the shipped puzzle sets uses it
 _BOLDNESS = (0.05, 0.3, 1.0, 3.0)  # gammas of the runs whose states are collected
 
@@ -32,7 +36,7 @@ class LabelSet:
     """States with their probed MI."""
 
     tokens: Tensor  # (S, 81) int64
-    mi: Tensor  # (S, 81, 81) float32, nats
+    mi: Tensor  # (S, 81, 81) float16, nats; NaN where not labelled
     from_decoding: Tensor  # (S,) bool
 
     def __len__(self) -> int:
@@ -80,7 +84,7 @@ def read_labels(folder: Path, model: str) -> LabelSet:
         with np.load(path, allow_pickle=False) as file:
             if str(file["model"]) != model:
                 raise FormatError(f"{path.name} holds labels of model {file['model']}, not {model}.")
-            parts.append((file["tokens"].astype(np.int64), file["mi"].astype(np.float32), file["decoding"]))
+            parts.append((file["tokens"].astype(np.int64), file["mi"], file["decoding"]))
     tokens, mi, decoding = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return LabelSet(torch.from_numpy(tokens), torch.from_numpy(mi), torch.from_numpy(decoding))
 
@@ -138,11 +142,29 @@ def _shard_path(folder: Path, number: int) -> Path:
 
 
 def _write_shard(model: Model, path: Path, number: int, mass: float) -> None:
-    tokens, decoding = label_states(model, SHARD, seed=LABEL_SEED + 10 * number)
-    mi: NDArray[np.float16] = np.stack([probe(model, row, mass=mass).mi.numpy() for row in tokens]).astype(np.float16)
+    seed = LABEL_SEED + 10 * number
+    tokens, decoding = label_states(model, SHARD, seed=seed)
+    rng = np.random.default_rng(seed)
+    mi = np.stack([label(model, row, rng, mass=mass) for row in tokens])
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
         np.savez_compressed(
             file, tokens=tokens.numpy().astype(np.uint8), mi=mi, decoding=decoding.numpy(), model=np.array(model.name)
         )
     os.replace(part, path)
+
+
+def label(model: Model, tokens: Tensor, rng: np.random.Generator, *, mass: float) -> NDArray[np.float16]:
+    """Probed MI of the pairs that touch one of `PROBED` positions drawn from the uncertain ones, (N, N); NaN elsewhere.
+
+    A position that is all but certain depends on nothing: its pairs are labelled 0 without a pass.
+    """
+    base = model(tokens[None]).log_probs[0]
+    masked = tokens == model.vocab.mask_id
+    uncertain = masked & (base.exp().amax(-1).cpu() < mass)
+    where = uncertain.nonzero()[:, 0].numpy()
+    chosen = torch.zeros_like(masked)
+    chosen[rng.permutation(where)[:PROBED]] = True
+    mi = probe(model, tokens, mass=mass, positions=chosen, base=base).mi
+    known = chosen | ~uncertain
+    return torch.where(known[:, None] | known[None, :], mi, torch.nan).numpy().astype(np.float16)
