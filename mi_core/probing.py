@@ -8,7 +8,7 @@ Cuts save passes and are never hidden: each result carries an interval that cert
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -122,6 +122,40 @@ def probe(
         upper=_spread(upper, plan.open, n),
         probes=_spread_details(small, plan.open, n),
     )
+
+
+def in_form(result: MIResult, form: str, *, directed: bool = False) -> MIResult:
+    """The same probes read as another form of MI, with that form's certified interval; no pass is run.
+
+    Raises:
+        UnknownName, SettingError: as `probe`.
+        InputError: the result is not of probing, or its joints were not kept (only form "averaged" keeps them).
+    """
+    _check_settings(form, 1.0, 0.0, directed)
+    if result.probes is None:
+        raise InputError("This result was not probed, so it has one form only.")
+    probes, at = result.probes, result.masked.nonzero()[:, 0]
+    if form == "averaged" and result.form != form and int(probes.probed.sum()) > 1 and _no_joint(probes):
+        raise InputError("These probes were read without their joints; probe again in the form 'averaged'.")
+    settings = result.settings
+    plan = _plan(result.log_probs.exp(), result.masked, settings["mass"], settings["min_entropy"], probes.probed)
+    square = at[:, None], at[None, :]
+    small = ProbeDetails(
+        probes.probed[at],
+        probes.dropped[at],
+        entropy_difference=probes.entropy_difference[square],
+        mixture=probes.mixture[square],
+        gap=probes.gap[square],
+        averaged=probes.averaged[square],
+        order_divergence=probes.order_divergence[square],
+    )
+    value, lower, upper = (_spread(matrix, at, len(result.tokens)) for matrix in _choose(plan, small, form, directed))
+    return replace(result, mi=value, lower=lower, upper=upper, form=form, settings={**settings, "directed": directed})
+
+
+def _no_joint(probes: ProbeDetails) -> bool:
+    both = (probes.probed[:, None] & probes.probed[None, :]).triu(diagonal=1)
+    return bool(probes.averaged[both].isnan().all())
 
 
 def full_passes(open_positions: int, vocabulary: int) -> int:

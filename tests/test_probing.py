@@ -1,7 +1,7 @@
 """Probed MI against exact tables, against an inconsistent oracle with known answers, and under every cut."""
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from mi_core.errors import Cancelled, InputError, SettingError, UnknownName
 from mi_core.models import exact
 from mi_core.models.exact import ExactModel, JointTable
 from mi_core.models.protocol import ModelOutput, clamp_revealed
-from mi_core.probing import FORMS, conditionals, full_passes, probe
+from mi_core.probing import FORMS, conditionals, full_passes, in_form, probe
 from mi_core.results import MIResult
 from mi_core.vocab import Vocab
 
@@ -258,6 +258,30 @@ def test_a_mass_cut_tends_to_the_full_value() -> None:
     results = [probe(ExactModel(table), all_open(table), mass=mass) for mass in (0.5, 0.75, 1.0)]
     errors = [(result.mi - truth).abs().max() for result in results]
     assert errors[0] > errors[1] > errors[2] and errors[2] < 1e-10
+
+
+@pytest.mark.parametrize("cut", [{"mass": 1.0}, *CUTS.values()], ids=["none", *CUTS.keys()])
+def test_another_form_of_the_same_probes_is_what_probing_in_that_form_gives(cut: dict[str, Any]) -> None:
+    model, tokens = Noisy(ExactModel(peaked(8, 3, 4)), 0.4, 8), torch.full((3,), 4)
+    probed = probe(model, tokens, form="averaged", **cut)
+    for form, directed in [(f, False) for f in FORMS] + [(f, True) for f in FORMS[1:]]:
+        read, again = (
+            in_form(probed, form, directed=directed),
+            probe(model, tokens, form=form, directed=directed, **cut),
+        )
+        for name in ("mi", "lower", "upper"):
+            torch.testing.assert_close(getattr(read, name), getattr(again, name), atol=1e-12, rtol=0)
+        assert read.form == form and read.settings == again.settings and read.passes == probed.passes
+
+
+def test_a_form_that_was_not_kept_is_refused() -> None:
+    model = ExactModel(exact.xor())
+    mixture = probe(model, torch.tensor([2, 2, 2]), form="mixture")
+    assert in_form(mixture, "entropy-difference").form == "entropy-difference"
+    with pytest.raises(InputError, match="probe again in the form 'averaged'"):
+        in_form(mixture, "averaged")
+    with pytest.raises(InputError, match="not probed"):
+        in_form(replace(mixture, probes=None), "mixture")
 
 
 # ---- cost

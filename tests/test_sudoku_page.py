@@ -14,6 +14,7 @@ from mi_core.sudoku.presets import PRESETS, random_preset
 APP = Path(__file__).resolve().parents[1] / "app.py"
 SOLVED = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"
 NEARLY = "....78912" + SOLVED[9:]  # four open cells: probing is quick
+TWO_WAYS = SOLVED.replace("4", ".").replace("8", ".")  # either digit may take either place
 
 
 def open_page(**query: str) -> AppTest:
@@ -122,6 +123,17 @@ def test_the_ground_truth_is_computed_shown_and_kept():
     assert shown["Width, nats"] == "0.0000", "all tokens were tried"
     again = open_page(su_board=NEARLY, su_mass="1")
     assert len(bench(again)["truth"]) == 6, "another session finds it at once"
+
+
+def test_another_form_is_read_from_the_same_probes():
+    app = open_page(su_board=TWO_WAYS)
+    app.button(key="su_compute").click().run()
+    wait_for_truth(app)
+    averaged = bench(app)["truth"]
+    app.selectbox(key="su_form").select("entropy-difference").run()
+    assert bench(app)["truth"] not in (None, averaged), "no second run, other numbers"
+    app.selectbox(key="su_mass").select("0.9").run()
+    assert bench(app)["truth"] is None, "another mass is another run"
 
 
 def test_the_ground_truth_can_be_cancelled():

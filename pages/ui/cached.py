@@ -18,6 +18,7 @@ from mi_core.results import MIResult
 from mi_core.sudoku.board import parse
 
 ProbeKey = tuple[str, str, float]  # board of 81 characters, form, mass
+PROBED_FORM = "averaged"  # the one that keeps what every other form needs
 
 
 @st.cache_resource(show_spinner="Loading the model")
@@ -53,7 +54,10 @@ def get_conditionals(board: str, cell: int) -> Tensor:
 
 
 class TruthStore:
-    """The latest ground truths by board and settings, for all sessions; safe to fill from a thread."""
+    """The latest ground truths by board and settings, for all sessions; safe to fill from a thread.
+
+    Probes in the averaged form are read in the other forms without another pass.
+    """
 
     def __init__(self, limit: int = 64) -> None:
         self._limit = limit
@@ -62,13 +66,16 @@ class TruthStore:
 
     def get(self, key: ProbeKey) -> MIResult | None:
         """The result, None where it is not there (any more)."""
+        board, form, mass = key
         with self._lock:
-            return self._kept.get(key)
+            found = self._kept.get((board, PROBED_FORM, mass))
+        return found if found is None or form == PROBED_FORM else probing.in_form(found, form)
 
     def put(self, key: ProbeKey, result: MIResult) -> None:
-        """Keep a result; the oldest goes when there are too many."""
+        """Keep a result in the averaged form; the oldest goes when there are too many."""
+        board, _, mass = key
         with self._lock:
-            self._kept[key] = result
+            self._kept[board, PROBED_FORM, mass] = result
             while len(self._kept) > self._limit:
                 self._kept.popitem(last=False)
 

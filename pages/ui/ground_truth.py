@@ -12,7 +12,7 @@ from mi_core.models.protocol import Model
 from mi_core.results import MIResult
 from mi_core.sudoku.board import VOCAB, parse
 from pages.ui import cached
-from pages.ui.cached import ProbeKey, TruthStore
+from pages.ui.cached import PROBED_FORM, ProbeKey, TruthStore
 
 JOB = "su_job"
 POLL = 0.5  # seconds between two looks at a running job
@@ -54,11 +54,17 @@ class ProbeJob:
         self.thread.start()
 
     def _run(self, model: Model, truths: TruthStore) -> None:
-        board, form, mass = self.key
+        board, _, mass = self.key
         try:
             tokens = parse(board, check=False)
             result = probing.probe(
-                model, tokens, form=form, mass=mass, batch_size=BATCH, progress=self._tell, cancel=self.stop.is_set
+                model,
+                tokens,
+                form=PROBED_FORM,
+                mass=mass,
+                batch_size=BATCH,
+                progress=self._tell,
+                cancel=self.stop.is_set,
             )
             truths.put(self.key, result)
         except Cancelled:
@@ -98,9 +104,9 @@ def current(key: ProbeKey) -> MIResult | None:
 
 
 def controls(key: ProbeKey) -> None:
-    """The button, or progress and Cancel while it runs. A run for other settings is stopped."""
+    """The button, or progress and Cancel while it runs. A run for another board or mass is stopped."""
     job = st.session_state.get(JOB)
-    if job is not None and job.key != key:
+    if job is not None and (job.key[0], job.key[2]) != (key[0], key[2]):  # the form is a matter of reading
         job.stop.set()
         st.session_state.pop(JOB)
         job = None
