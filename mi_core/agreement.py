@@ -62,10 +62,15 @@ def peer_pairs(result: MIResult) -> Tensor:
     """
     if len(result.masked) != CELLS:
         raise InputError(f"Peers are defined on a board of {CELLS} cells, and this state has {len(result.masked)}.")
+    return peer_matrix() & result.pairs
+
+
+def peer_matrix() -> Tensor:
+    """(81, 81) bool, symmetric: cells that share a row, column or box."""
     peers = torch.zeros(CELLS, CELLS, dtype=torch.bool)
     first, second = zip(*PEER_PAIRS, strict=True)
     peers[list(first), list(second)] = True
-    return peers & result.pairs
+    return peers | peers.T
 
 
 def precision_at_peers(result: MIResult, k: int | None = None) -> float:

@@ -6,7 +6,7 @@ Results go to standard output (`--json`: one JSON document with stable keys), pr
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mi_core import catalog
+from mi_core.agreement import peer_matrix
 from mi_core.decoding import MISource, decode
-from mi_core.errors import InputError, MiCoreError, SettingError
+from mi_core.errors import InputError, MiCoreError, SettingError, UnknownName
 from mi_core.evaluation import Contestant, bench_estimator, bench_generate, bench_speed, bench_sudoku
 from mi_core.head import VARIANTS, estimate
 from mi_core.models.protocol import Model
 from mi_core.probing import FORMS, probe
 from mi_core.report import tables, write_record
 from mi_core.results import MIResult
-from mi_core.selection import get_strategy
-from mi_core.sources import HeadSource, ProbingSource
+from mi_core.sources import AttentionSource, GapSource, HeadSource, ProbingSource, StructureSource
+from mi_core.strategies import get_strategy
 from mi_core.sudoku.board import VOCAB, cell_name, clashes, format_grid, is_valid_solution, parse
 from mi_core.sudoku.sets import SETS, load_set, make_sets
 
@@ -132,7 +133,7 @@ def _decode(arguments: argparse.Namespace) -> Answer:
         contestant.settings,
         seed=arguments.seed,
         temperature=arguments.temperature,
-        mi_source=_source(arguments, model, [contestant]),
+        mi_source=_source(arguments, model, contestant),
     )[0]
     if arguments.trace:
         arguments.trace.write_text(trace.to_json())
@@ -169,7 +170,7 @@ def _bench_sudoku(arguments: argparse.Namespace) -> Answer:
         model,
         puzzles,
         contestants,
-        mi_source=_source(arguments, model, contestants),
+        source_of=lambda contestant: _source(arguments, model, contestant),
         seed=arguments.seed,
         temperature=arguments.temperature,
         tick=_Bar(),
@@ -184,7 +185,7 @@ def _bench_generate(arguments: argparse.Namespace) -> Answer:
         model,
         arguments.boards,
         contestants,
-        mi_source=_source(arguments, model, contestants),
+        source_of=lambda contestant: _source(arguments, model, contestant),
         seed=arguments.seed,
         temperature=arguments.temperature,
         tick=_Bar(),
@@ -290,8 +291,9 @@ def _tokens(model: Model, text: str) -> Tensor:
 
 
 def _contestant(text: str, params: Sequence[str] = ()) -> Contestant:
-    """`NAME` or `NAME:key=value,key=value`, and further `key=value`s, checked at once."""
+    """`NAME`, `NAME@SOURCE`, either with `:key=value,key=value`, and further `key=value`s, checked at once."""
     name, _, rest = text.partition(":")
+    name, _, source = name.partition("@")
     settings: dict[str, Any] = {}
     for item in [*filter(None, rest.split(",")), *params]:
         key, equals, value = item.partition("=")
@@ -299,21 +301,38 @@ def _contestant(text: str, params: Sequence[str] = ()) -> Contestant:
             raise SettingError(f"A parameter is written key=value, got {item!r}.")
         settings["lam" if key == "lambda" else key] = value
     rule = get_strategy(name)
-    return Contestant(name, rule.settings(settings))
+    if source and source not in SOURCES:
+        raise UnknownName("source", source, SOURCES)
+    return Contestant(name, rule.settings(settings), source or None)
 
 
-def _source(arguments: argparse.Namespace, model: Model, contestants: Sequence[Contestant]) -> MISource | None:
-    if not any(get_strategy(c.strategy).needs_mi for c in contestants):
+SOURCES = ("head", "probing", "gap", "attention", "structure")
+
+
+def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant) -> MISource | None:
+    """The source a contestant names, else the first kind that its rule works on; `--mi` says which one of MI."""
+    kinds = get_strategy(contestant.strategy).pairs
+    if not kinds:
         return None
-    if arguments.mi == "probing" or (arguments.mi == "auto" and model.vocab is not VOCAB):
-        return ProbingSource()
-    return HeadSource(_head(arguments))
+    probes = arguments.mi == "probing" or (arguments.mi == "auto" and model.vocab is not VOCAB)
+    default = {"mi": "probing" if probes else "head", "attention": "attention", "structure": "structure"}[kinds[0]]
+    name = contestant.source or default
+    if name == "structure" and model.vocab is not VOCAB:
+        raise InputError(f"Only Sudoku has a structure that is known beforehand; {model.name} has none.")
+    makers: dict[str, Callable[[], MISource]] = {
+        "head": lambda: HeadSource(_head(arguments)),
+        "probing": ProbingSource,
+        "gap": GapSource,
+        "attention": AttentionSource,
+        "structure": lambda: StructureSource(peer_matrix().double()),
+    }
+    return makers[name]()
 
 
 def _table(rows: list[dict[str, Any]], columns: list[str]) -> str:
     lines = ["strategy".ljust(32) + "".join(c.rjust(18) for c in columns)]
     for row in rows:
-        label = Contestant(row["strategy"], row["params"]).label
+        label = Contestant(row["strategy"], row["params"], row["mi_source"]).label
         lines.append(label.ljust(32) + "".join(str(row[c]).rjust(18) for c in columns))
     return "\n".join(lines)
 
@@ -349,14 +368,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(sudoku)
     _add_decoding(sudoku)
     sudoku.add_argument("--puzzles", default="unique_50_59", help=f"a CSV file or one of {', '.join(SETS)}")
-    sudoku.add_argument("--strategy", action="append", required=True, metavar="NAME:key=value,...")
+    sudoku.add_argument("--strategy", action="append", required=True, metavar="NAME[@SOURCE]:key=value,...")
     sudoku.add_argument("--limit", type=int)
     sudoku.set_defaults(temperature=0.0)
     generate = _command(bench, "generate", _bench_generate, "strategies from the empty board")
     _add_model(generate)
     _add_decoding(generate)
     generate.add_argument("--boards", type=_positive, default=200)
-    generate.add_argument("--strategy", action="append", required=True, metavar="NAME:key=value,...")
+    generate.add_argument("--strategy", action="append", required=True, metavar="NAME[@SOURCE]:key=value,...")
     generate.set_defaults(temperature=1.0)
     estimator = _command(bench, "estimator", _bench_estimator, "the head against probing on unseen states")
     _add_model(estimator)

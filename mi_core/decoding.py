@@ -14,18 +14,24 @@ from torch import Tensor
 from mi_core.errors import Cancelled, FormatError, InputError, SettingError
 from mi_core.information import entropy
 from mi_core.models.protocol import Model, ModelOutput
-from mi_core.selection import Selection, StepView, Strategy, get_strategy
-from mi_core.shapes import PairBatch, Tokens
+from mi_core.selection import PAIRS, History
+from mi_core.shapes import LogProbs, PairBatch, Tokens
+from mi_core.strategies import Selection, StepView, Strategy, get_strategy
 
 SCHEMA = 1
 
 
 @runtime_checkable
 class MISource(Protocol):
-    """Where a strategy's MI matrix comes from."""
+    """Where a strategy's pair matrix comes from."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def kind(self) -> str:
+        """What the matrix holds, one of `mi_core.selection.PAIRS`."""
+        ...
 
     def __call__(self, model: Model, tokens: Tokens, output: ModelOutput) -> tuple[PairBatch, list[int]]:
         """MI of each sequence and the extra forward passes that it took."""
@@ -40,7 +46,7 @@ class DecodeStep:
     tokens: tuple[int, ...]  # their symbols, parallel to `positions`
     entropy: tuple[float, ...]  # (N,) nats before the step, 0 where revealed
     confidence: tuple[float, ...]  # of the committed symbols, parallel to `positions`
-    pair_mi: tuple[tuple[int, int, float], ...]  # MI among the committed, strongest first; empty without a source
+    pair_mi: tuple[tuple[int, int, float], ...]  # MI among the committed, strongest first; empty without MI
     reason: str
     spent: float | None
     budget: float | None
@@ -142,8 +148,9 @@ class _Run:
     tokens: Tensor  # (N,)
     generator: torch.Generator
     start: tuple[int, ...]
+    luck: torch.Generator  # for rules that draw; apart, so that equal seeds give equal tokens under every rule
     steps: list[DecodeStep] = field(default_factory=list)
-    previous: Tensor | None = None
+    earlier: History = ()
 
 
 def decode(
@@ -185,7 +192,15 @@ def decode(
     chosen_settings = rule.settings(settings)
     if not 0 <= temperature < float("inf"):
         raise SettingError(f"temperature must be at least 0, got {temperature}.")
-    runs = [_Run(row.clone(), _generator(seed, b), tuple(row.tolist())) for b, row in enumerate(tokens.cpu())]
+    if rule.pairs and mi_source is not None and mi_source.kind not in rule.pairs:
+        wanted = " or ".join(PAIRS[kind] for kind in rule.pairs)
+        raise SettingError(
+            f"Strategy {rule.name} works on {wanted}, and {mi_source.name} gives {PAIRS[mi_source.kind]}."
+        )
+    runs = [
+        _Run(row.clone(), _generator(seed, b), tuple(row.tolist()), _generator(seed + 1, -1 - b))
+        for b, row in enumerate(tokens.cpu())
+    ]
     total, done = int((tokens == model.vocab.mask_id).sum()), 0
     while active := [run for run in runs if bool((run.tokens == model.vocab.mask_id).any())]:
         if cancel is not None and cancel():
@@ -223,21 +238,48 @@ def _step(
     output = model(tokens)
     mi, extra = mi_source(model, tokens, output) if mi_source is not None else (None, [0] * len(group))
     log_probs = output.log_probs.cpu()
+    is_mi = mi_source is not None and mi_source.kind == "mi"
     committed = 0
     for b, run in enumerate(group):
         pair_mi = mi[b].double().cpu() if mi is not None else None
         masked = run.tokens == model.vocab.mask_id
-        view = StepView(log_probs[b], masked, len(run.steps), pair_mi, run.previous)
+        look = _Look(model)
+        drawn = _draw(log_probs[b], temperature, run.generator)
+        view = StepView(
+            log_probs[b],
+            masked,
+            len(run.steps),
+            pair_mi,
+            run.earlier,
+            opened=run.start.count(model.vocab.mask_id),
+            tokens=run.tokens.clone(),
+            candidates=drawn,
+            uniform=torch.rand(len(masked), generator=run.luck, dtype=torch.float64),
+            temperature=temperature,
+            look=look,
+        )
         selection = rule.select(view, settings)
         positions = (selection.chosen & masked).nonzero()[:, 0]
         if not len(positions):
             raise InputError(f"Strategy {rule.name} committed nothing in step {len(run.steps) + 1}, so it cannot end.")
-        drawn = _draw(log_probs[b], temperature, run.generator)
         run.tokens[positions] = drawn[positions]
-        run.steps.append(_record(view, selection, positions, drawn, 1 + extra[b], record_marginals))
-        run.previous = log_probs[b]
+        passes = 1 + extra[b] + look.passes
+        run.steps.append(_record(view, selection, positions, drawn, passes, record_marginals, is_mi))
+        run.earlier = (log_probs[b], run.earlier[0]) if run.earlier else (log_probs[b],)
         committed += len(positions)
     return committed
+
+
+@dataclass
+class _Look:
+    """Further passes that a rule asks for, counted."""
+
+    model: Model
+    passes: int = 0
+
+    def __call__(self, tokens: Tokens) -> LogProbs:
+        self.passes += len(tokens)
+        return self.model(tokens).log_probs.cpu()
 
 
 def _draw(log_probs: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
@@ -250,11 +292,17 @@ def _draw(log_probs: Tensor, temperature: float, generator: torch.Generator) -> 
 
 
 def _record(
-    view: StepView, selection: Selection, positions: Tensor, drawn: Tensor, passes: int, record_marginals: bool
+    view: StepView,
+    selection: Selection,
+    positions: Tensor,
+    drawn: Tensor,
+    passes: int,
+    record_marginals: bool,
+    is_mi: bool,
 ) -> DecodeStep:
     probs = view.log_probs.exp()
     pairs: list[tuple[int, int, float]] = []
-    if view.mi is not None:
+    if view.mi is not None and is_mi:
         at = positions.tolist()
         pairs = [(i, j, float(view.mi[i, j])) for a, i in enumerate(at) for j in at[a + 1 :]]
         pairs.sort(key=lambda pair: -pair[2])

@@ -21,7 +21,7 @@ from mi_core.head import MIHead, estimate
 from mi_core.models.protocol import Model
 from mi_core.probing import full_passes, probe
 from mi_core.results import MIResult
-from mi_core.selection import get_strategy
+from mi_core.strategies import get_strategy
 from mi_core.sudoku.board import CELLS, VOCAB, is_valid_solution
 from mi_core.sudoku.sets import PuzzleSet
 
@@ -35,15 +35,21 @@ def _quiet(done: int, total: int, label: str) -> None:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A strategy with its settings, as `NAME:key=value,...` on the command line."""
+    """A strategy with its settings and the source of its pair matrix, `NAME@SOURCE:key=value,...` in commands."""
 
     strategy: str
     settings: dict[str, Any]
+    source: str | None = None  # None: what its rule takes by default
 
     @property
     def label(self) -> str:
         """The same text again."""
-        return self.strategy + "".join(f" {k}={v:g}" for k, v in self.settings.items())
+        at = f"@{self.source}" if self.source else ""
+        return self.strategy + at + "".join(f" {k}={v:g}" for k, v in self.settings.items())
+
+
+SourceOf = Callable[[Contestant], MISource | None]
+"""Gives a contestant's source; asked for strategies that need one."""
 
 
 def share(successes: int, n: int) -> tuple[float, list[float]]:
@@ -66,7 +72,7 @@ def bench_sudoku(
     puzzles: PuzzleSet,
     contestants: Sequence[Contestant],
     *,
-    mi_source: MISource | None,
+    source_of: SourceOf,
     seed: int = 0,
     temperature: float = 0.0,
     tick: Tick = _quiet,
@@ -74,7 +80,7 @@ def bench_sudoku(
     """Each strategy on each puzzle: exact solutions, valid grids, passes."""
     rows = []
     for contestant in contestants:
-        traces, seconds = _run(model, puzzles.puzzles, contestant, mi_source, seed, temperature, tick)
+        traces, seconds = _run(model, puzzles.puzzles, contestant, source_of, seed, temperature, tick)
         finals = torch.tensor([trace.tokens for trace in traces])
         exact = int((finals == puzzles.solutions).all(-1).sum())
         valid = sum(is_valid_solution(final) for final in finals)
@@ -87,7 +93,7 @@ def bench_generate(
     boards: int,
     contestants: Sequence[Contestant],
     *,
-    mi_source: MISource | None,
+    source_of: SourceOf,
     seed: int = 0,
     temperature: float = 1.0,
     tick: Tick = _quiet,
@@ -96,7 +102,7 @@ def bench_generate(
     start = torch.full((boards, CELLS), VOCAB.mask_id)
     rows = []
     for contestant in contestants:
-        traces, seconds = _run(model, start, contestant, mi_source, seed, temperature, tick)
+        traces, seconds = _run(model, start, contestant, source_of, seed, temperature, tick)
         valid = [trace.output for trace in traces if is_valid_solution(torch.tensor(trace.tokens))]
         extra = {"distinct": len(set(valid)), "temperature": temperature}
         rows.append(_row(contestant, traces, seconds) | _shares(boards, valid=len(valid)) | extra)
@@ -107,12 +113,12 @@ def _run(
     model: Model,
     start: Tensor,
     contestant: Contestant,
-    mi_source: MISource | None,
+    source_of: SourceOf,
     seed: int,
     temperature: float,
     tick: Tick,
 ) -> tuple[list[DecodeTrace], float]:
-    source = mi_source if get_strategy(contestant.strategy).needs_mi else None
+    source = source_of(contestant) if get_strategy(contestant.strategy).needs_mi else None
     begin = time.perf_counter()
     traces = decode(
         model,

@@ -16,7 +16,7 @@ import torch
 
 from mi_core.errors import FormatError, InputError
 from mi_core.evaluation import Contestant
-from mi_core.selection import get_strategy
+from mi_core.strategies import get_strategy
 
 Row = dict[str, Any]
 

@@ -1,8 +1,8 @@
-"""Decoding strategies: which open positions to commit now.
+"""What a decoding strategy is: what it may look at, what it answers, how it is registered.
 
 A strategy is a pure function `StepView -> Selection` for one sequence, registered by `@strategy`. Its keyword-only
 parameters carry bounds and a sentence each (`Annotated[float, Bounds(...)]`); the command line, the pages and the
-contract tests read them from there, so that a new strategy is one function and nothing else.
+contract tests read them from there, so that a new strategy is one function in `mi_core.strategies` and nothing else.
 """
 
 import inspect
@@ -10,14 +10,17 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import torch
 from torch import Tensor
 
 from mi_core.errors import InputError, SettingError, UnknownName
 from mi_core.information import entropy
-from mi_core.shapes import LogProbRow, MaskRow, PairMatrix, VectorN
+from mi_core.shapes import LogProbRow, LogProbs, MaskRow, PairMatrix, Row, Tokens, VectorN
+
+History = tuple[()] | tuple[LogProbRow] | tuple[LogProbRow, LogProbRow]
+Look = Callable[[Tokens], LogProbs]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +30,14 @@ class StepView:
     log_probs: LogProbRow  # p(x_i | revealed), nats
     masked: MaskRow
     step: int  # 0 for the first
-    mi: PairMatrix | None = None  # for strategies that need it
-    previous: LogProbRow | None = None  # the marginals of the step before
+    mi: PairMatrix | None = None  # dependence of each pair, for strategies that need it: MI in nats, or what they name
+    earlier: History = ()  # the marginals of the steps before, the latest first
+    opened: int = 0  # positions that were open before the first step
+    tokens: Row | None = None  # the sequence, the mask where open
+    candidates: Row | None = None  # the token that each position gets if it is committed now
+    uniform: VectorN | None = None  # a number in [0, 1) for each position, for rules that draw
+    temperature: float = 0.0  # of the tokens: 0 commits the likeliest, 1 draws from the marginals
+    look: Look | None = None  # a further forward pass; each is counted
 
     @cached_property
     def entropy(self) -> VectorN:
@@ -114,9 +123,14 @@ class Strategy:
     title: str
     source: str
     summary: str  # first line of the docstring
-    needs_mi: bool
+    pairs: tuple[str, ...] = ()  # kinds of pair matrix that the rule can work on, empty where it needs none
     parameters: tuple[Parameter, ...] = field(default=())
-    rule: Rule = field(repr=False, default=lambda view: _nothing(view))
+    rule: Rule = field(repr=False, default=lambda view: commit(view, [], "Nothing was chosen."))
+
+    @property
+    def needs_mi(self) -> bool:
+        """Whether the rule reads a pair matrix."""
+        return bool(self.pairs)
 
     def settings(self, given: Mapping[str, Any] | None = None) -> dict[str, int | float]:
         """Defaults overlaid with `given`, checked.
@@ -138,14 +152,20 @@ class Strategy:
             InputError: the rule needs an MI matrix and the view has none.
         """
         if self.needs_mi and view.mi is None:
-            raise InputError(f"Strategy {self.name} needs a pairwise MI matrix; choose an MI source (head or probing).")
+            raise InputError(
+                f"Strategy {self.name} needs a matrix of {' or '.join(PAIRS[kind] for kind in self.pairs)}; "
+                "choose a source of one."
+            )
         return self.rule(view, **settings)
 
+
+PAIRS = {"mi": "pairwise MI", "attention": "attention weights", "structure": "who is whose peer"}
+"""Kinds of pair matrix, and what they hold."""
 
 STRATEGIES: dict[str, Strategy] = {}
 
 
-def strategy(*, title: str, source: str, needs_mi: bool = False) -> Callable[[Rule], Rule]:
+def strategy(*, title: str, source: str, pairs: tuple[str, ...] = ()) -> Callable[[Rule], Rule]:
     """Register a rule under its own name, underscores as hyphens."""
 
     def register(rule: Rule) -> Rule:
@@ -153,7 +173,7 @@ def strategy(*, title: str, source: str, needs_mi: bool = False) -> Callable[[Ru
         if name in STRATEGIES:
             raise ValueError(f"strategy {name!r} is already registered")
         summary = (inspect.getdoc(rule) or "").split("\n")[0]
-        STRATEGIES[name] = Strategy(name, title, source, summary, needs_mi, _declared(rule), rule)
+        STRATEGIES[name] = Strategy(name, title, source, summary, pairs, _declared(rule), rule)
         return rule
 
     return register
@@ -180,109 +200,15 @@ def _declared(rule: Rule) -> tuple[Parameter, ...]:
     return tuple(found)
 
 
-def _pick(view: StepView, positions: list[int]) -> Tensor:
+def commit(
+    view: StepView, positions: list[int], reason: str, spent: float | None = None, budget: float | None = None
+) -> Selection:
+    """The selection of these positions."""
     chosen = torch.zeros_like(view.masked)
     chosen[positions] = True
-    return chosen
+    return Selection(chosen, reason, spent, budget)
 
 
-def _nothing(view: StepView) -> Selection:
-    return Selection(_pick(view, []), "Nothing was chosen.")
-
-
-def _cells(count: int) -> str:
-    return "1 position" if count == 1 else f"{count} positions"
-
-
-@strategy(title="Sequential", source="baseline")
-def sequential(view: StepView) -> Selection:
-    """The one position with the lowest entropy."""
-    best = view.by_entropy[0]
-    reason = f"The most certain open position, entropy {view.entropy[best]:.3f} nats; one at a time."
-    return Selection(_pick(view, [best]), reason)
-
-
-K = Annotated[int, Bounds(1, 64, "positions committed in each step")]
-
-
-@strategy(title="Top-k confidence", source="Mask-Predict, arXiv 1904.09324; MaskGIT order, arXiv 2202.04200")
-def top_k(view: StepView, *, k: K = 4) -> Selection:
-    """The k positions whose likeliest token has the highest probability."""
-    picked = view.ranked(view.confidence)[:k]
-    least = min(float(view.confidence[i]) for i in picked)
-    return Selection(_pick(view, picked), f"The {len(picked)} most confident, the least of them at {least:.3f}.")
-
-
-@strategy(title="Top-k margin", source="Kim et al. 2025, arXiv 2502.06768")
-def margin(view: StepView, *, k: K = 4) -> Selection:
-    """The k positions with the largest lead of the likeliest token over the second."""
-    picked = view.ranked(view.margin)[:k]
-    least = min(float(view.margin[i]) for i in picked)
-    return Selection(_pick(view, picked), f"The {len(picked)} largest margins p1 - p2, the least of them {least:.3f}.")
-
-
-@strategy(title="Confidence threshold", source="Fast-dLLM, arXiv 2505.22618")
-def threshold(
-    view: StepView,
-    *,
-    tau: Annotated[float, Bounds(0.0, 1.0, "commit every position at least this confident")] = 0.99,
-) -> Selection:
-    """Every position with confidence at least tau, and the most confident in any case."""
-    ranked = view.ranked(view.confidence)
-    picked = ranked[:1] + [i for i in ranked[1:] if view.confidence[i] >= tau]
-    if view.confidence[ranked[0]] < tau:
-        reason = f"No position reaches {tau:g}; the most confident ({view.confidence[ranked[0]]:.3f}) goes alone."
-    else:
-        verb = "has" if len(picked) == 1 else "have"
-        reason = f"{_cells(len(picked))} {verb} confidence of at least {tau:g}."
-    return Selection(_pick(view, picked), reason)
-
-
-@strategy(title="EB-Sampler", source="Ben-Hamu et al. 2025, arXiv 2505.24857")
-def eb_sampler(
-    view: StepView,
-    *,
-    gamma: Annotated[float, Bounds(0.0, 50.0, "bound on the total correlation that may be lost in a step, nats")] = 0.1,
-) -> Selection:
-    """The longest run of positions, by ascending entropy, with sum H - max H <= gamma.
-
-    That sum bounds the total correlation of the set, which is what drawing its tokens independently loses. At gamma 0
-    every position of zero entropy goes, and one more.
-    """
-    order = view.by_entropy
-    h = view.entropy[order]  # ascending, so the largest so far is the last
-    lost = h.cumsum(0) - h
-    count = max(1, int((lost <= gamma + 1e-12).sum()))
-    spent = float(lost[count - 1])
-    reason = f"{_cells(count)}: their entropies less the largest add up to {spent:.3f} of {gamma:g} nats."
-    return Selection(_pick(view, order[:count]), reason, spent, gamma)
-
-
-@strategy(title="MI-guided", source="arXiv 2605.20187", needs_mi=True)
-def mi_guided(
-    view: StepView,
-    *,
-    gamma: Annotated[float, Bounds(0.0, 50.0, "budget of a step, nats")] = 0.3,
-    lam: Annotated[float, Bounds(0.0, 100.0, "price of a nat of MI with the positions already chosen")] = 1.0,
-) -> Selection:
-    """By ascending entropy: take a position whose h_i + lam * (its MI to those taken) fits what is left of gamma."""
-    assert view.mi is not None
-    taken: list[int] = []
-    left = gamma
-    coupling = torch.zeros_like(view.entropy)
-    too_dependent = 0
-    for i in view.by_entropy:
-        own = float(view.entropy[i])
-        if own > left + 1e-12 and taken:
-            break  # entropies only grow from here
-        cost = own + lam * float(coupling[i])
-        if not taken or cost <= left + 1e-12:
-            taken.append(i)
-            left -= cost
-            coupling = coupling + view.mi[i]
-        else:
-            too_dependent += 1
-    spent = gamma - left
-    reason = f"{_cells(len(taken))} for {spent:.3f} of {gamma:g} nats (entropy plus {lam:g} times MI among them)"
-    reason += f"; {too_dependent} certain enough but too dependent on them." if too_dependent else "."
-    return Selection(_pick(view, taken), reason, spent, gamma)
+def count_of(number: int) -> str:
+    """ "1 position", "3 positions"."""
+    return "1 position" if number == 1 else f"{number} positions"

@@ -1,13 +1,18 @@
-"""Where a decoding strategy's MI comes from: the head (no extra pass) or probing (every probe is counted)."""
+"""Where a decoding strategy's pair matrix comes from.
+
+The head and attention cost no extra pass, probing counts every probe, and a fixed structure is known beforehand.
+"""
 
 from dataclasses import dataclass
 
 import torch
 
+from mi_core.errors import InputError
 from mi_core.head import MIHead, predict
 from mi_core.models.protocol import Model, ModelOutput
 from mi_core.probing import probe
-from mi_core.shapes import PairBatch, Tokens
+from mi_core.results import mean_of_directions
+from mi_core.shapes import PairBatch, PairMatrix, Tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,6 +20,7 @@ class HeadSource:
     """The neural estimate on the hidden states of the pass that decoding makes anyway."""
 
     head: MIHead
+    kind: str = "mi"
 
     @property
     def name(self) -> str:
@@ -33,6 +39,7 @@ class ProbingSource:
     form: str = "averaged"
     mass: float = 0.99
     name: str = "probing"
+    kind: str = "mi"
 
     def __call__(self, model: Model, tokens: Tokens, output: ModelOutput) -> tuple[PairBatch, list[int]]:
         """MI of B sequences and the probe passes of each; the base pass is the one already made."""
@@ -40,3 +47,67 @@ class ProbingSource:
             probe(model, row, form=self.form, mass=self.mass, base=output.log_probs[b]) for b, row in enumerate(tokens)
         ]
         return torch.stack([r.mi for r in results]), [r.passes for r in results]
+
+
+@dataclass(frozen=True)
+class GapSource:
+    """Probed MI + gap, both directions' mean: the KL between decoding one after the other and both at once.
+
+    THEORY: sum_u p_i(u) KL(p_j(. | x_i=u) || p_j) = MI_ij + KL(m_ij || p_j).
+    """
+
+    mass: float = 0.99
+    name: str = "probing-gap"
+    kind: str = "mi"
+
+    def __call__(self, model: Model, tokens: Tokens, output: ModelOutput) -> tuple[PairBatch, list[int]]:
+        """MI + gap of B sequences and the probe passes of each."""
+        matrices, passes = [], []
+        for b, row in enumerate(tokens):
+            result = probe(model, row, form="mixture", mass=self.mass, base=output.log_probs[b])
+            assert result.probes is not None
+            both = mean_of_directions(result.probes.mixture + result.probes.gap).nan_to_num(nan=0.0)
+            matrices.append(both * (result.masked[:, None] & result.masked[None, :]))
+            passes.append(result.passes)
+        return torch.stack(matrices), passes
+
+
+@dataclass(frozen=True)
+class AttentionSource:
+    """Attention weights, both directions' mean over all heads of the last blocks (DAPD, arXiv 2603.12996)."""
+
+    share: float = 0.3  # of the blocks, the last ones
+    name: str = "attention"
+    kind: str = "attention"
+
+    def __call__(self, model: Model, tokens: Tokens, output: ModelOutput) -> tuple[PairBatch, list[int]]:
+        """Weights of B sequences, (B, N, N), and no extra pass.
+
+        Raises:
+            InputError: the model does not show its attention.
+        """
+        if not output.attention:
+            raise InputError(f"Model {model.name} does not show its attention weights; choose a rule that needs none.")
+        blocks = max(1, round(self.share * len(output.attention)))
+        mean = torch.stack([weights.mean(1) for weights in output.attention[-blocks:]]).mean(0)
+        both = ((mean + mean.transpose(1, 2)) / 2).double()
+        return both * (1 - torch.eye(tokens.shape[1], dtype=torch.float64, device=both.device)), [0] * len(tokens)
+
+
+@dataclass(frozen=True, eq=False)
+class StructureSource:
+    """A graph that is known beforehand, such as the units of Sudoku."""
+
+    joined: PairMatrix  # (N, N) 1 where joined
+    name: str = "structure"
+    kind: str = "structure"
+
+    def __call__(self, model: Model, tokens: Tokens, output: ModelOutput) -> tuple[PairBatch, list[int]]:
+        """The same graph for every sequence, and no extra pass.
+
+        Raises:
+            InputError: a graph of another size.
+        """
+        if len(self.joined) != tokens.shape[1]:
+            raise InputError(f"This structure joins {len(self.joined)} positions; the sequence has {tokens.shape[1]}.")
+        return self.joined.expand(len(tokens), -1, -1), [0] * len(tokens)

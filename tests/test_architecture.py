@@ -21,6 +21,7 @@ LEVELS = [  # a module or package may import only from levels above its own line
     {"results", "sudoku"},
     {"models"},
     {"probing", "head", "selection", "agreement"},
+    {"strategies"},
     {"decoding", "sources", "catalog"},
     {"evaluation", "training", "teaching", "postmortem"},
     {"report"},

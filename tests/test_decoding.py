@@ -6,11 +6,13 @@ import math
 import pytest
 import torch
 
-from mi_core.decoding import DecodeTrace, decode
+from mi_core import catalog
+from mi_core.agreement import peer_matrix
+from mi_core.decoding import DecodeTrace, MISource, decode
 from mi_core.errors import Cancelled, FormatError, InputError, SettingError
 from mi_core.models import exact
-from mi_core.selection import STRATEGIES, Selection, StepView, Strategy
-from mi_core.sources import ProbingSource
+from mi_core.sources import AttentionSource, GapSource, ProbingSource, StructureSource
+from mi_core.strategies import STRATEGIES, Selection, StepView, Strategy
 
 COPIES = exact.ExactModel(exact.copied_bits(1.0), name="copied-bits")
 OPEN = torch.full((1, 4), 2)
@@ -110,7 +112,7 @@ def test_trace_json_round_trip_and_refusals() -> None:
 
 
 def test_a_strategy_that_commits_nothing_is_stopped() -> None:
-    idle = Strategy("idle", "Idle", "test", "Nothing.", needs_mi=False)
+    idle = Strategy("idle", "Idle", "test", "Nothing.")
     with pytest.raises(InputError, match="idle committed nothing in step 1"):
         decode(COPIES, OPEN, idle)
 
@@ -119,7 +121,7 @@ def test_a_strategy_cannot_touch_revealed_positions() -> None:
     def greedy(view: StepView) -> Selection:
         return Selection(torch.ones_like(view.masked), "All.")
 
-    rule = Strategy("all", "All", "test", "All.", needs_mi=False, rule=greedy)
+    rule = Strategy("all", "All", "test", "All.", rule=greedy)
     trace = decode(COPIES, torch.tensor([[1, 2, 2, 2]]), rule)[0]
     assert trace.tokens[0] == 1 and trace.steps[0].positions == (1, 2, 3)
 
@@ -134,12 +136,63 @@ def test_bad_settings_and_cancel() -> None:
         decode(COPIES, OPEN, "sequential", cancel=lambda: next(calls))
 
 
+def _source_for(rule: Strategy) -> MISource | None:
+    if not rule.pairs:
+        return None
+    return ProbingSource() if "mi" in rule.pairs else StructureSource(1 - torch.eye(4, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_every_strategy_finishes_a_sequence(name: str) -> None:
     seen: list[tuple[int, int]] = []
-    source = ProbingSource() if STRATEGIES[name].needs_mi else None
+    source = _source_for(STRATEGIES[name])
     traces = decode(
         COPIES, OPEN.repeat(3, 1), name, temperature=1.0, mi_source=source, progress=lambda a, b: seen.append((a, b))
     )
     assert all(2 not in trace.tokens for trace in traces)
     assert seen[-1] == (12, 12)
+
+
+def test_a_source_of_another_kind_is_refused() -> None:
+    with pytest.raises(SettingError, match="mi-guided works on pairwise MI, and structure gives who is whose peer"):
+        decode(COPIES, OPEN, "mi-guided", mi_source=StructureSource(torch.zeros(4, 4, dtype=torch.float64)))
+    with pytest.raises(InputError, match="does not show its attention"):
+        decode(COPIES, OPEN, "dapd", mi_source=AttentionSource())
+    with pytest.raises(InputError, match="joins 3 positions"):
+        decode(COPIES, OPEN, "peer-colouring", mi_source=StructureSource(torch.zeros(3, 3, dtype=torch.float64)))
+
+
+def test_the_passes_that_punt_asks_for_are_counted() -> None:
+    """Four copied bits in two pairs: 1 + 2 passes and one of each pair, then 1 + 1 for the two that are left."""
+    trace = decode(COPIES, OPEN, "punt", {"eps": 0.1}, seed=3, temperature=1.0)[0]
+    assert [step.passes for step in trace.steps] == [3, 2]
+    assert all(len(step.positions) == 2 for step in trace.steps)
+
+
+def test_mi_plus_gap_of_a_consistent_model_is_its_mi() -> None:
+    plain, _ = ProbingSource(mass=1.0)(COPIES, OPEN, COPIES(OPEN))
+    with_gap, passes = GapSource(mass=1.0)(COPIES, OPEN, COPIES(OPEN))
+    torch.testing.assert_close(plain, with_gap, atol=1e-12, rtol=0)
+    assert passes == [8]
+
+
+def test_attention_joins_cells_and_is_not_recorded_as_mi() -> None:
+    model = catalog.load_model("sudoku")
+    empty = torch.full((1, 81), 9)
+    weights, passes = AttentionSource()(model, empty, model(empty))
+    assert passes == [0] and torch.equal(weights, weights.transpose(1, 2)) and (weights.diagonal(0, 1, 2) == 0).all()
+    peers = peer_matrix()
+    assert weights[0][peers].mean() > 2 * weights[0][~peers].mean(), "cells look at their peers"
+    trace = decode(model, empty, "dapd", {"tau": 0.02}, mi_source=AttentionSource())[0]
+    assert trace.mi_source == "attention" and not any(step.pair_mi for step in trace.steps)
+
+
+def test_a_rule_that_draws_leaves_the_tokens_of_others_alone() -> None:
+    """The luck of random-k comes from a stream of its own and differs from sequence to sequence."""
+    one, _ = decode(COPIES, OPEN.repeat(2, 1), "random-k", {"k": 1}, seed=5, temperature=1.0)
+    again = decode(COPIES, OPEN, "random-k", {"k": 1}, seed=5, temperature=1.0)[0]
+    assert one.steps == again.steps
+    orders = {
+        tuple(step.positions for step in t.steps) for t in decode(COPIES, OPEN.repeat(20, 1), "random-k", {"k": 1})
+    }
+    assert len(orders) > 5

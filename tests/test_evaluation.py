@@ -41,7 +41,7 @@ def test_solved_and_valid_are_told_apart() -> None:
         start = torch.where(first == second, first, VOCAB.mask_id)
         puzzles = PuzzleSet("two", start[None], solution[None], (4,), ("",), (2,))
         contestants = [Contestant("sequential", {}), Contestant("top-k", {"k": 4})]
-        rows.append(bench_sudoku(catalog.load_model("sudoku"), puzzles, contestants, mi_source=None))
+        rows.append(bench_sudoku(catalog.load_model("sudoku"), puzzles, contestants, source_of=lambda _: None))
     sequential = [row[0] for row in rows]
     assert [row["nfe"] for row in sequential] == [4, 4] and rows[0][1]["nfe"] == 1
     assert [row["valid"] for row in sequential] == [1.0, 1.0]
@@ -52,7 +52,7 @@ def test_generation_counts_valid_and_distinct_grids() -> None:
     model = catalog.load_model("sudoku")
     source = HeadSource(catalog.load_head("sudoku"))
     everything = Contestant("mi-guided", {"gamma": 50.0, "lam": 0.0})
-    (row,) = bench_generate(model, 3, [everything], mi_source=source)
+    (row,) = bench_generate(model, 3, [everything], source_of=lambda _: source)
     assert row["valid"] == 0.0 and row["distinct"] == 0 and 1 < row["nfe"] < 10
     assert row["mi_source"] == "head-marginals" and row["temperature"] == 1.0
 

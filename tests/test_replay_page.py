@@ -4,7 +4,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mi_core.errors import FormatError
-from mi_core.selection import STRATEGIES
+from mi_core.strategies import STRATEGIES
 from pages.ui.cached_runs import MAX_TRACE_MB, read_replay
 from pages.ui.replay_controls import parameter_key
 from tests.browser import ROOT
@@ -62,9 +62,18 @@ def test_another_strategy_brings_its_own_parameters(page):
 def test_a_strategy_that_needs_mi_asks_where_it_comes_from():
     at = open_page(re_strategy="MI-guided")
     assert not at.exception and not at.error
-    assert at.selectbox(key="re_mi").options == ["neural head", "probing"]
+    assert at.selectbox(key="re_mi").options == ["neural head", "probing", "probing, MI + gap"]
     assert not [toggle for toggle in at.toggle if toggle.key == "re_hide_mi"]
     at.selectbox(key="re_mi").set_value("probing").run()
+    assert not at.exception and not at.error and replays(at) == 1
+
+
+def test_a_source_of_another_strategy_is_let_go():
+    at = open_page(re_strategy="DAPD independent set", re_mi="attention")
+    assert not at.exception and not at.error and at.selectbox(key="re_mi").value == "attention"
+    at.selectbox(key="re_strategy").set_value("MI-guided").run()
+    assert not at.exception and not at.error and at.selectbox(key="re_mi").value == "neural head"
+    at.selectbox(key="re_strategy").set_value("Peer colouring").run()
     assert not at.exception and not at.error and replays(at) == 1
 
 

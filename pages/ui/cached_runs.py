@@ -1,13 +1,15 @@
 """Decoding runs for the pages, kept between reruns."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
+from mi_core.agreement import peer_matrix
 from mi_core.decoding import DecodeTrace, MISource, decode
 from mi_core.errors import FormatError, InputError
-from mi_core.sources import HeadSource, ProbingSource
+from mi_core.sources import AttentionSource, GapSource, HeadSource, ProbingSource, StructureSource
 from mi_core.sudoku.board import VOCAB, parse
 from pages.ui.cached import get_head, get_model
 from pages.ui.replay_payload import run_payload
@@ -22,7 +24,7 @@ class RunSettings:
     board: str
     strategy: str
     parameters: tuple[tuple[str, float], ...]
-    source: str  # "head", "probing" or "none"
+    source: str  # a key of `_source`
     temperature: float
     seed: int
 
@@ -67,9 +69,16 @@ def _decoded(settings: RunSettings) -> Replay:
 
 
 def _source(name: str) -> MISource | None:
-    if name == "none":
-        return None
-    return ProbingSource() if name == "probing" else HeadSource(get_head())
+    """The source of that name; "none" gives None."""
+    makers: dict[str, Callable[[], MISource | None]] = {
+        "none": lambda: None,
+        "head": lambda: HeadSource(get_head()),
+        "probing": ProbingSource,
+        "probing-gap": GapSource,
+        "attention": AttentionSource,
+        "structure": lambda: StructureSource(peer_matrix().double()),
+    }
+    return makers[name]()
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the trace")

@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from mi_core.selection import STRATEGIES
+from mi_core.strategies import STRATEGIES
 from mi_core.sudoku.presets import PRESETS
 from pages.ui.cached_runs import Replay, RunSettings
 from pages.ui.components.replay import CSS, JS, replay

@@ -2,14 +2,18 @@
 
 import streamlit as st
 
-from mi_core.selection import STRATEGIES, Parameter, Strategy
+from mi_core.strategies import STRATEGIES, Parameter, Strategy
 from mi_core.sudoku.board import VOCAB, format_line, parse
 from mi_core.sudoku.presets import KINDS, PRESETS, random_preset
 from pages.ui.cached_runs import MAX_TRACE_MB, RunSettings
 
 TITLES = {strategy.title: name for name, strategy in STRATEGIES.items()}
 MAX_SEED = 999_999
-MI_HEAD, MI_PROBING = "neural head", "probing"
+SOURCES = {  # kind of pair matrix: what the reader may choose, and how the program calls it
+    "mi": {"neural head": "head", "probing": "probing", "probing, MI + gap": "probing-gap"},
+    "attention": {"attention": "attention"},
+    "structure": {"rules of the game": "structure"},
+}
 GREEDY, SAMPLED = "likeliest", "sampled"
 # The run that the page opens with. The widgets themselves have no default: Streamlit leaves a widget's default out of
 # the address and passes over it in a link, and then the link would mean something else to each reader.
@@ -20,7 +24,7 @@ START: dict[str, str | float] = {
     "re_tokens": SAMPLED,
     "re_temperature": 1.0,
     "re_seed": 0,
-    "re_mi": MI_HEAD,
+    "re_mi": "neural head",
 }
 
 
@@ -101,13 +105,17 @@ def _parameter(strategy: Strategy, parameter: Parameter) -> float:
 
 
 def _mi_source(strategy: Strategy) -> str:
-    if strategy.needs_mi:
-        help_text = "The head costs no extra pass; probing is the ground truth, and each of its passes is counted."
-        chosen = _choice("MI from", [MI_HEAD, MI_PROBING], "re_mi", help_text, width=150)
-        return "probing" if chosen == MI_PROBING else "head"
-    help_text = "This strategy does not look at MI. The head's estimate is shown beside it, at no extra pass."
-    hidden = st.toggle("Hide MI", key="re_hide_mi", bind="query-params", help=help_text)
-    return "none" if hidden else "head"
+    if not strategy.pairs:
+        help_text = "This strategy does not look at MI. The head's estimate is shown beside it, at no extra pass."
+        hidden = st.toggle("Hide MI", key="re_hide_mi", bind="query-params", help=help_text)
+        return "none" if hidden else "head"
+    options = {title: name for kind in strategy.pairs for title, name in SOURCES[kind].items()}
+    if len(options) == 1:
+        return next(iter(options.values()))
+    help_text = "The head costs no extra pass; probing is the ground truth, and each of its passes is counted."
+    if st.session_state.get("re_mi", START["re_mi"]) not in options:  # of another strategy
+        st.session_state["re_mi"] = next(iter(options))
+    return options[_choice("MI from", list(options), "re_mi", help_text, width=150)]
 
 
 def _temperature() -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mi_core.decoding import DecodeStep, DecodeTrace
 from mi_core.postmortem import ClashCause, Outcome, outcome, post_mortem
-from mi_core.selection import STRATEGIES
+from mi_core.strategies import STRATEGIES
 from mi_core.sudoku.board import cell_name
 
 Json = dict[str, Any]
@@ -44,7 +44,7 @@ def run_payload(trace: DecodeTrace) -> Json:
         "id": hashlib.sha256(trace.to_json().encode()).hexdigest()[:16],
         "title": strategy_title(trace),
         "knobs": describe(trace),
-        "mi_source": trace.mi_source,
+        "mi_source": trace.mi_source if records_mi(trace) else None,
         "start": trace.text(trace.start),
         "steps": steps,
         "states": [trace.text(state) for state in trace.states],
@@ -67,14 +67,23 @@ def strategy_title(trace: DecodeTrace) -> str:
 def describe(trace: DecodeTrace) -> str:
     """Parameters, MI source, temperature and seed in one line."""
     parts = [f"{name} {value:g}" for name, value in trace.settings.items()]
-    parts += [f"MI from {source_name(trace.mi_source)}"] if trace.mi_source else []
+    parts += [source_name(trace.mi_source)] if trace.mi_source else []
     parts += [f"sampled, temperature {trace.temperature:g}, seed {trace.seed}"] if trace.temperature else ["greedy"]
     return ", ".join(parts)
 
 
+NO_MI = {"attention": "joined by attention", "structure": "joined by the rules of the game"}
+
+
+def records_mi(trace: DecodeTrace) -> bool:
+    """Whether the pair values of a trace are MI; those of attention or of a fixed graph are not."""
+    return trace.mi_source is not None and trace.mi_source not in NO_MI
+
+
 def source_name(source: str) -> str:
-    """An MI source as a person reads it."""
-    return "probing" if source == "probing" else f"the {source.removeprefix('head-')} head"
+    """A source as a person reads it."""
+    known = {"probing": "MI from probing", "probing-gap": "MI + gap from probing", **NO_MI}
+    return known.get(source, f"MI from the {source.removeprefix('head-')} head")
 
 
 def _step(step: DecodeStep, passes_so_far: int) -> Json:
@@ -149,7 +158,7 @@ def steps_csv(trace: DecodeTrace) -> str:
     done = 0
     for number, step in enumerate(trace.steps, 1):
         done += step.passes
-        total = sum(mi for _, _, mi in step.pair_mi) if trace.mi_source else ""
+        total = sum(mi for _, _, mi in step.pair_mi) if records_mi(trace) else ""
         for cell, token, confidence in zip(step.positions, step.tokens, step.confidence, strict=True):
             row = [number, cell_name(cell), trace.symbols[token], confidence, step.entropy[cell]]
             writer.writerow([*row, done, total, *("" if v is None else v for v in (step.spent, step.budget))])
