@@ -5,6 +5,7 @@ Every function returns plain rows for JSON; the commands that call them are in `
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -82,10 +83,22 @@ def bench_sudoku(
     for contestant in contestants:
         traces, seconds = _run(model, puzzles.puzzles, contestant, source_of, seed, temperature, tick)
         finals = torch.tensor([trace.tokens for trace in traces])
-        exact = int((finals == puzzles.solutions).all(-1).sum())
+        exact = (finals == puzzles.solutions).all(-1).tolist()
         valid = sum(is_valid_solution(final) for final in finals)
-        rows.append(_row(contestant, traces, seconds) | _shares(len(traces), solved=exact, valid=valid))
+        shares = _shares(len(traces), solved=sum(exact), valid=valid)
+        parts = {
+            "by_technique": _by(puzzles.techniques, exact),
+            "by_blanks": _by([str(blanks) for blanks in puzzles.blanks], exact),
+        }
+        rows.append(_row(contestant, traces, seconds) | shares | parts)
     return rows
+
+
+def _by(labels: Sequence[str], solved: Sequence[bool]) -> list[tuple[str, int, int]]:
+    """Label, solved, puzzles; the label with the most puzzles first. Unlabelled puzzles are left out."""
+    counts = Counter(label for label in labels if label)
+    hits = Counter(label for label, hit in zip(labels, solved, strict=True) if hit)
+    return [(label, hits[label], count) for label, count in counts.most_common()]
 
 
 def bench_generate(

@@ -25,6 +25,7 @@ LEVELS = [  # a module or package may import only from levels above its own line
     {"decoding", "sources", "catalog"},
     {"evaluation", "training", "teaching", "postmortem"},
     {"report"},
+    {"standings"},
     {"cli"},
     {"__main__"},
 ]

@@ -43,6 +43,7 @@ def test_solved_and_valid_are_told_apart() -> None:
         contestants = [Contestant("sequential", {}), Contestant("top-k", {"k": 4})]
         rows.append(bench_sudoku(catalog.load_model("sudoku"), puzzles, contestants, source_of=lambda _: None))
     sequential = [row[0] for row in rows]
+    assert sorted(row["by_blanks"][0][1] for row in sequential) == [0, 1] and sequential[0]["by_technique"] == []
     assert [row["nfe"] for row in sequential] == [4, 4] and rows[0][1]["nfe"] == 1
     assert [row["valid"] for row in sequential] == [1.0, 1.0]
     assert sorted(row["solved"] for row in sequential) == [0.0, 1.0]

@@ -12,6 +12,7 @@ PAGES = [  # script, name, icon
     ("app.py", "Home", ":material/home:"),
     ("pages/1_Sudoku.py", "Sudoku", ":material/grid_on:"),
     ("pages/2_Replay.py", "Replay", ":material/play_circle:"),
+    ("pages/3_Benchmark.py", "Benchmark", ":material/leaderboard:"),
 ]
 
 

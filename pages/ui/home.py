@@ -14,6 +14,7 @@ INTRO = (
 WAYS_ON = {
     "pages/1_Sudoku.py": "**Sudoku**: beliefs and MI of a real board",
     "pages/2_Replay.py": "**Replay**: watch boards being decoded",
+    "pages/3_Benchmark.py": "**Benchmark**: quality against passes",
 }
 
 MI_LIMIT = 0.6931471805599453  # ln 2, the most that two bits can share: the colours mean the same at every strength

@@ -1,0 +1,115 @@
+"""Benchmark records as curves: quality against passes, one curve a strategy, and which settings no other one beats."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from mi_core.errors import FormatError
+from mi_core.evaluation import Contestant
+from mi_core.report import Row, read_record
+from mi_core.strategies import STRATEGIES
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One strategy at one setting."""
+
+    strategy: str
+    title: str  # with the source of its pair matrix where that is a matter of choice
+    knobs: str  # "gamma 0.3, lam 1", empty for none
+    nfe: float
+    nfe_ci: tuple[float, float]
+    share: float  # solved or valid
+    share_ci: tuple[float, float]
+    n: int
+    best: bool  # no other setting has as few passes and a share as high
+    by_technique: tuple[tuple[str, int, int], ...] = ()  # name, solved, puzzles
+
+
+@dataclass(frozen=True)
+class Standings:
+    """A record, ready to be drawn."""
+
+    measure: str  # "solved" or "valid"
+    points: tuple[Standing, ...]
+    command: str
+    date: str
+    machine: str
+
+    @property
+    def curves(self) -> tuple[tuple[Standing, ...], ...]:
+        """The points of each strategy and source, fewest passes first."""
+        ordered = sorted(self.points, key=lambda p: p.title)
+        groups = (tuple(sorted(g, key=lambda p: p.nfe)) for _, g in groupby(ordered, key=lambda p: p.title))
+        return tuple(sorted(groups, key=lambda points: [p.title for p in self.points].index(points[0].title)))
+
+    @property
+    def front(self) -> tuple[Standing, ...]:
+        """The settings that no other one beats, fewest passes first."""
+        return tuple(sorted((p for p in self.points if p.best), key=lambda p: p.nfe))
+
+    def to_csv(self) -> str:
+        """One line a setting."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(
+            ["strategy", "knobs", "nfe", "nfe_low", "nfe_high", self.measure, "low", "high", "n", "on_front"]
+        )
+        for p in self.points:
+            writer.writerow([p.title, p.knobs, p.nfe, *p.nfe_ci, p.share, *p.share_ci, p.n, int(p.best)])
+        return out.getvalue()
+
+
+def read_standings(path: Path, measure: str) -> Standings:
+    """The curves of a record that `bench sudoku` or `bench generate` wrote.
+
+    Args:
+        measure: "solved" or "valid".
+
+    Raises:
+        InputError: no such file.
+        FormatError: not such a record.
+    """
+    record = read_record(path)
+    try:
+        rows: list[Row] = record["result"]
+        best = pareto([(float(row["nfe"]), float(row[measure])) for row in rows])
+        points = tuple(_standing(row, measure, on) for row, on in zip(rows, best, strict=True))
+        return Standings(measure, points, record["command"], record["date"], record["machine"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise FormatError(
+            f"{path.name} holds no curves; `bench sudoku --record` and `bench generate --record` do."
+        ) from error
+
+
+def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
+    """Which of the (cost, quality) points no other one beats: none costs no more, is as good, and better in one."""
+    return [
+        not any(c <= cost and q >= quality and (c, q) != (cost, quality) for c, q in points) for cost, quality in points
+    ]
+
+
+def _standing(row: Row, measure: str, best: bool) -> Standing:
+    name = row["strategy"]
+    title = STRATEGIES[name].title if name in STRATEGIES else name
+    source = row["mi_source"]
+    if source and not (source.startswith("head-marginals") or source == "structure"):
+        title = f"{title}, {source}"
+    knobs = (
+        Contestant(name, row["params"]).label.removeprefix(name).strip().replace("=", " ").replace("lam ", "lambda ")
+    )
+    return Standing(
+        strategy=name,
+        title=title,
+        knobs=knobs,
+        nfe=float(row["nfe"]),
+        nfe_ci=(float(row["nfe_ci"][0]), float(row["nfe_ci"][1])),
+        share=float(row[measure]),
+        share_ci=(float(row[f"{measure}_ci"][0]), float(row[f"{measure}_ci"][1])),
+        n=int(row["n"]),
+        best=best,
+        by_technique=tuple((str(t), int(s), int(k)) for t, s, k in row.get("by_technique", ())),
+    )

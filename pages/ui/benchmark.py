@@ -1,0 +1,190 @@
+"""The benchmark page: stored results as curves and tables."""
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from mi_core.standings import Standing, Standings, read_standings
+from pages.ui import frame, home
+
+RESULTS = frame.ROOT / "assets" / "results"
+REGIMES = {  # title: record, measure, what it shows
+    "One solution": (
+        "sudoku_decoding.json",
+        "solved",
+        "Puzzles with 50 to 59 blanks and one solution; likeliest digits. An uncertain cell is a likely error here.",
+    ),
+    "Several solutions": (
+        "sudoku_several.json",
+        "valid",
+        "Boards with 2 to 1,000 solutions; sampled digits. Any valid grid counts.",
+    ),
+    "Empty board": (
+        "sudoku_generate.json",
+        "valid",
+        "No givens; sampled digits. Every cell is uncertain, and only dependence can go wrong.",
+    ),
+}
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A6D3B", "#7A7A7A")
+MARKS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "hexagon")
+PAPER = """
+| strategy | passes | solved |
+|:--|--:|--:|
+| sequential | 53.9 | 61.6 % |
+| top-k, k = 4 | 14.9 | 52.4 % |
+| top-k, k = 7 | 9.0 | 36.8 % |
+| EB-Sampler, 0.2 | 15.3 | 61.0 % |
+| EB-Sampler, 0.5 | 9.9 | 51.2 % |
+| MI-guided, 0.3 | 15.2 | 63.6 % |
+| MI-guided, 0.6 | 9.7 | 56.2 % |
+"""
+
+
+@st.cache_data(show_spinner=False)
+def load(file: str, measure: str, changed: float) -> Standings:
+    """A stored record; `changed` is its time stamp, so that a new one is read."""
+    del changed
+    return read_standings(RESULTS / file, measure)
+
+
+def choose() -> tuple[str, Standings] | None:
+    """The regime chosen and its results; None where no record ships."""
+    there = {title: spec for title, spec in REGIMES.items() if (RESULTS / spec[0]).is_file()}
+    if not there:
+        return None
+    regime = st.segmented_control(
+        "Boards", list(there), default=next(iter(there)), key="be_boards", bind="query-params", required=True
+    )
+    file, measure, explained = there[regime or next(iter(there))]
+    st.caption(explained)
+    return regime or next(iter(there)), load(file, measure, (RESULTS / file).stat().st_mtime)
+
+
+def chart(standings: Standings) -> None:
+    """Quality against passes, a curve a strategy; what no setting beats is joined by a grey line."""
+    word = {"solved": "Solved exactly", "valid": "Valid grids"}[standings.measure]
+    st.plotly_chart(
+        figure(standings, word, home.text_colour()),
+        key="be_chart",
+        theme=None,
+        width="stretch",
+        config=home.CONFIG,
+        alt=f"{word} against forward passes for {len(standings.curves)} strategies; the same numbers as the table.",
+    )
+
+
+def figure(standings: Standings, word: str, ink: str) -> go.Figure:
+    """The chart. Marks and colours both tell strategies apart; error bars are 95 % intervals."""
+    drawn = go.Figure()
+    front = standings.front
+    drawn.add_scatter(
+        x=[p.nfe for p in front],
+        y=[100 * p.share for p in front],
+        mode="lines",
+        name="best for its passes",
+        line={"color": home.GREY, "width": 9, "shape": "hv"},
+        hoverinfo="skip",
+    )
+    for k, curve in enumerate(standings.curves):
+        colour = COLOURS[k % len(COLOURS)]
+        drawn.add_scatter(
+            x=[p.nfe for p in curve],
+            y=[100 * p.share for p in curve],
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [100 * (p.share_ci[1] - p.share) for p in curve],
+                "arrayminus": [100 * (p.share - p.share_ci[0]) for p in curve],
+                "thickness": 1,
+                "width": 2,
+            },
+            mode="lines+markers",
+            name=curve[0].title,
+            line={"color": colour, "width": 1.5, "dash": ("solid", "dot")[k // len(COLOURS) % 2]},
+            marker={
+                "symbol": MARKS[k % len(MARKS)],
+                "size": [12 if p.best else 8 for p in curve],
+                "color": colour,
+                "line": {"width": [2 if p.best else 0 for p in curve], "color": ink},
+            },
+            text=[p.knobs or "no knob" for p in curve],
+            hovertemplate="%{text}<br>%{x:.1f} passes, %{y:.1f} %<extra>" + curve[0].title + "</extra>",
+        )
+    drawn.update_layout(
+        height=520,
+        margin={"l": 8, "r": 8, "t": 30, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": ink, "size": 14, "family": "Source Sans, Source Sans Pro, sans-serif"},
+        legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0},
+    )
+    passes = [1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 80, 150, 300, 600]
+    drawn.update_xaxes(
+        title="forward passes a board (logarithmic)", type="log", tickvals=passes, gridcolor=home.GREY, zeroline=False
+    )
+    drawn.update_yaxes(title=f"{word}, %", gridcolor=home.GREY, zeroline=False)
+    return drawn
+
+
+def table(standings: Standings) -> None:
+    """Every setting, and the files."""
+    rows = [_table_row(p) for p in standings.points]
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        rows,
+        hide_index=True,
+        height=390,
+        column_config={"Passes": number(format="%.1f"), "%": number(format="%.1f")},
+        alt="Every strategy and setting with passes and share",
+    )
+    with st.container(horizontal=True):
+        st.download_button(
+            "Curves (CSV)",
+            standings.to_csv,
+            file_name="curves.csv",
+            mime="text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+            key="be_csv",
+        )
+    st.caption(f"{standings.date}, {standings.machine}. To compute it again:")
+    st.code(standings.command, language="bash", wrap_lines=True)
+
+
+def _table_row(p: Standing) -> dict[str, object]:
+    low, high = p.share_ci
+    return {
+        "Strategy": p.title,
+        "Setting": p.knobs,
+        "Passes": p.nfe,
+        "%": 100 * p.share,
+        "95 %": f"{100 * low:.1f} to {100 * high:.1f}",
+        "Best for its passes": p.best,
+    }
+
+
+def techniques(standings: Standings) -> None:
+    """Where the failures are: each strategy at its best setting, by the hardest technique that a puzzle needs."""
+    rows = []
+    for curve in standings.curves:
+        best = max(curve, key=lambda p: (p.share, -p.nfe))
+        if best.by_technique:
+            shares = {f"{name} ({count})": 100 * solved / count for name, solved, count in best.by_technique}
+            rows.append({"Strategy": best.title, "Setting": best.knobs, "Passes": best.nfe} | shares)
+    if not rows:
+        return
+    st.subheader("By the technique a puzzle needs", anchor=False)
+    number = st.column_config.NumberColumn(format="%.1f")
+    st.dataframe(
+        rows, hide_index=True, column_config={name: number for name in rows[0] if name not in ("Strategy", "Setting")}
+    )
+    st.caption("Per cent solved, each strategy at its best setting; in brackets the number of puzzles.")
+
+
+def paper() -> None:
+    """The paper's own table."""
+    st.subheader("What the paper reports", anchor=False)
+    st.markdown(PAPER)
+    st.caption(
+        "arXiv 2605.20187: 1,000 unseen hard puzzles, a model of 4.16M parameters. Other puzzles and another model "
+        "than here, so compare the shapes of the curves, not the numbers."
+    )
