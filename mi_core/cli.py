@@ -28,6 +28,7 @@ from mi_core.sources import AttentionSource, GapSource, HeadSource, ProbingSourc
 from mi_core.strategies import get_strategy
 from mi_core.sudoku.board import VOCAB, cell_name, clashes, format_grid, is_valid_solution, parse
 from mi_core.sudoku.sets import SETS, load_set, make_sets
+from mi_core.sweeps import SWEEPS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -125,7 +126,7 @@ def _mi_text(model: Model, result: MIResult, top: int) -> str:
 def _decode(arguments: argparse.Namespace) -> Answer:
     model = _model(arguments)
     tokens = _tokens(model, arguments.input)
-    contestant = _contestant(arguments.strategy, arguments.param)
+    contestant = contestant_of(arguments.strategy, arguments.param)
     trace = decode(
         model,
         tokens[None],
@@ -165,7 +166,7 @@ def _bench_sudoku(arguments: argparse.Namespace) -> Answer:
     model = _model(arguments)
     path = SETS.get(arguments.puzzles, None) or Path(arguments.puzzles)
     puzzles = load_set(path, arguments.limit)
-    contestants = [_contestant(text) for text in arguments.strategy]
+    contestants = _contestants(arguments)
     rows = bench_sudoku(
         model,
         puzzles,
@@ -180,7 +181,7 @@ def _bench_sudoku(arguments: argparse.Namespace) -> Answer:
 
 def _bench_generate(arguments: argparse.Namespace) -> Answer:
     model = _model(arguments)
-    contestants = [_contestant(text) for text in arguments.strategy]
+    contestants = _contestants(arguments)
     rows = bench_generate(
         model,
         arguments.boards,
@@ -290,7 +291,15 @@ def _tokens(model: Model, text: str) -> Tensor:
     return model.vocab.encode(text)
 
 
-def _contestant(text: str, params: Sequence[str] = ()) -> Contestant:
+def _contestants(arguments: argparse.Namespace) -> list[Contestant]:
+    """Those of `--sweep` and of every `--strategy`."""
+    texts = [*SWEEPS.get(arguments.sweep, ()), *arguments.strategy]
+    if not texts:
+        raise InputError(f"Name a strategy with --strategy, or all of a comparison with --sweep {'|'.join(SWEEPS)}.")
+    return [contestant_of(text) for text in texts]
+
+
+def contestant_of(text: str, params: Sequence[str] = ()) -> Contestant:
     """`NAME`, `NAME@SOURCE`, either with `:key=value,key=value`, and further `key=value`s, checked at once."""
     name, _, rest = text.partition(":")
     name, _, source = name.partition("@")
@@ -368,14 +377,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(sudoku)
     _add_decoding(sudoku)
     sudoku.add_argument("--puzzles", default="unique_50_59", help=f"a CSV file or one of {', '.join(SETS)}")
-    sudoku.add_argument("--strategy", action="append", required=True, metavar="NAME[@SOURCE]:key=value,...")
+    _add_contestants(sudoku)
     sudoku.add_argument("--limit", type=int)
     sudoku.set_defaults(temperature=0.0)
     generate = _command(bench, "generate", _bench_generate, "strategies from the empty board")
     _add_model(generate)
     _add_decoding(generate)
     generate.add_argument("--boards", type=_positive, default=200)
-    generate.add_argument("--strategy", action="append", required=True, metavar="NAME[@SOURCE]:key=value,...")
+    _add_contestants(generate)
     generate.set_defaults(temperature=1.0)
     estimator = _command(bench, "estimator", _bench_estimator, "the head against probing on unseen states")
     _add_model(estimator)
@@ -434,6 +443,11 @@ def _add_decoding(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mi", choices=["auto", "head", "probing"], default="auto", help="source of MI")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--temperature", type=float, help="0: the likeliest token; else draw from p^(1/temperature)")
+
+
+def _add_contestants(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--strategy", action="append", default=[], metavar="NAME[@SOURCE]:key=value,...")
+    parser.add_argument("--sweep", choices=list(SWEEPS), help="the settings of a shipped comparison")
 
 
 def _positive(text: str) -> int:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mi_core.cli import main
+from mi_core.cli import contestant_of, main
 from mi_core.decoding import DecodeTrace
 from mi_core.results import MIResult
+from mi_core.strategies import STRATEGIES
+from mi_core.sweeps import SWEEPS
 
 ROOT = Path(__file__).resolve().parent.parent
 PUZZLE = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
@@ -124,3 +126,22 @@ def test_as_a_program_logs_go_to_standard_error() -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert done.returncode == 0
     assert json.loads(done.stdout)["model"] == "sudoku"
+
+
+def test_every_sweep_names_strategies_and_settings_that_exist() -> None:
+    for name, texts in SWEEPS.items():
+        contestants = [contestant_of(text) for text in texts]
+        assert len({c.label for c in contestants}) == len(texts), name
+    assert {contestant_of(text).strategy for text in SWEEPS["unique"]} == set(STRATEGIES), "every strategy is compared"
+
+
+def test_a_bench_without_contestants_says_how_to_name_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Name a strategy with --strategy, or all of" in fail(capsys, "bench", "sudoku", "--limit", "1")
+
+
+def test_the_source_of_the_pair_matrix_is_part_of_a_contestant(capsys: pytest.CaptureFixture[str]) -> None:
+    for text, source in [("dapd", "attention"), ("dapd@head", "head-marginals"), ("peer-colouring", "structure")]:
+        assert run(capsys, "decode", "--input", SHORT, "--strategy", text)["mi_source"] == source
+    assert "Unknown source 'oracle'" in fail(capsys, "decode", "--input", SHORT, "--strategy", "dapd@oracle")
+    refused = fail(capsys, "decode", "--input", SHORT, "--strategy", "mi-guided@attention")
+    assert "works on pairwise MI, and attention gives attention weights" in refused
