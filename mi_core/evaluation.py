@@ -77,11 +77,12 @@ def bench_sudoku(
     seed: int = 0,
     temperature: float = 0.0,
     tick: Tick = _quiet,
+    cancel: Callable[[], bool] | None = None,
 ) -> list[Row]:
     """Each strategy on each puzzle: exact solutions, valid grids, passes."""
     rows = []
     for contestant in contestants:
-        traces, seconds = _run(model, puzzles.puzzles, contestant, source_of, seed, temperature, tick)
+        traces, seconds = _run(model, puzzles.puzzles, contestant, source_of, seed, temperature, tick, cancel)
         finals = torch.tensor([trace.tokens for trace in traces])
         exact = (finals == puzzles.solutions).all(-1).tolist()
         valid = sum(is_valid_solution(final) for final in finals)
@@ -110,12 +111,13 @@ def bench_generate(
     seed: int = 0,
     temperature: float = 1.0,
     tick: Tick = _quiet,
+    cancel: Callable[[], bool] | None = None,
 ) -> list[Row]:
     """Each strategy from the empty board, tokens sampled: valid grids, distinct valid grids, passes."""
     start = torch.full((boards, CELLS), VOCAB.mask_id)
     rows = []
     for contestant in contestants:
-        traces, seconds = _run(model, start, contestant, source_of, seed, temperature, tick)
+        traces, seconds = _run(model, start, contestant, source_of, seed, temperature, tick, cancel)
         valid = [trace.output for trace in traces if is_valid_solution(torch.tensor(trace.tokens))]
         extra = {"distinct": len(set(valid)), "temperature": temperature}
         rows.append(_row(contestant, traces, seconds) | _shares(boards, valid=len(valid)) | extra)
@@ -130,6 +132,7 @@ def _run(
     seed: int,
     temperature: float,
     tick: Tick,
+    cancel: Callable[[], bool] | None,
 ) -> tuple[list[DecodeTrace], float]:
     source = source_of(contestant) if get_strategy(contestant.strategy).needs_mi else None
     begin = time.perf_counter()
@@ -142,6 +145,7 @@ def _run(
         temperature=temperature,
         mi_source=source,
         progress=lambda done, total: tick(done, total, contestant.label),
+        cancel=cancel,
     )
     return traces, time.perf_counter() - begin
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mi_core.errors import MiCoreError
-from pages.ui import benchmark, frame
+from pages.ui import benchmark, frame, live_bench
 
 frame.setup("Benchmark", intro="How good is a strategy for the passes it takes? One model, the same boards for all.")
 try:
@@ -24,3 +24,4 @@ with right:
         benchmark.paper()
 if regime == "One solution":
     benchmark.techniques(standings)
+live_bench.section(regime, standings.measure)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,34 @@ def test_every_regime_is_in_the_link(regime: str) -> None:
     app = open_page(be_boards=regime)
     assert not app.exception and not app.error
     assert benchmark.REGIMES[regime][2] in [caption.value for caption in app.caption]
+
+
+def finish(app: AppTest, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while "be_job" in app.session_state and time.monotonic() < deadline:
+        time.sleep(0.2)
+        app.run()
+
+
+def test_a_small_case_runs_and_reports() -> None:
+    app = open_page(be_boards="One solution")
+    app.selectbox(key="be_strategy").select("Confidence threshold").run()
+    app.number_input(key="be_threshold_tau").set_value(0.0).run()
+    app.number_input(key="be_count").set_value(5).run()
+    app.button(key="be_run").click().run()
+    finish(app)
+    assert not app.exception and not app.error
+    (told,) = [text.value for text in app.markdown if "boards at" in text.value]
+    assert "% solved" in told and "of 5 boards at 1.0 passes" in told
+
+
+def test_a_small_case_can_be_cancelled() -> None:
+    app = open_page(be_boards="One solution")
+    app.number_input(key="be_count").set_value(100).run()
+    app.button(key="be_run").click().run()
+    app.button(key="be_cancel").click().run()
+    assert not app.exception and "be_job" not in app.session_state
+    assert app.button(key="be_run") and not any("boards at" in text.value for text in app.markdown)
 
 
 def test_without_results_the_page_says_how_to_make_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

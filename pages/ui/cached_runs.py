@@ -24,7 +24,7 @@ class RunSettings:
     board: str
     strategy: str
     parameters: tuple[tuple[str, float], ...]
-    source: str  # a key of `_source`
+    source: str  # a name that `source_of` knows
     temperature: float
     seed: int
 
@@ -59,7 +59,7 @@ def _decoded(settings: RunSettings) -> Replay:
             dict(settings.parameters),
             seed=settings.seed,
             temperature=settings.temperature,
-            mi_source=_source(settings.source),
+            mi_source=source_of(settings.source),
             record_marginals=True,
             progress=lambda done, total: bar.progress(done / total, text=f"Decoded {done} of {total} cells"),
         )
@@ -68,7 +68,7 @@ def _decoded(settings: RunSettings) -> Replay:
     return Replay(trace, run_payload(trace))
 
 
-def _source(name: str) -> MISource | None:
+def source_of(name: str) -> MISource | None:
     """The source of that name; "none" gives None."""
     makers: dict[str, Callable[[], MISource | None]] = {
         "none": lambda: None,
