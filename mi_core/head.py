@@ -231,7 +231,7 @@ def config_for(variant: str, output: ModelOutput) -> HeadConfig:
         return HeadConfig(variant, width, vocabulary)
     layers = tuple(range(0, max(0, len(output.layers) - 1), 3))
     return HeadConfig(
-        variant, width, vocabulary, layers=layers, attention=sum(w.shape[1] for w in output.attention), rounds=2
+        variant, width, vocabulary, layers=layers, attention=sum(w.shape[1] for w in output.attention), rounds=3
     )
 
 

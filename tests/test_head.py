@@ -55,7 +55,7 @@ def test_packing_changes_nothing(model: Model) -> None:
     tokens = torch.stack([parse(HALF[:30] + "." * 51), parse("." * 81)])
     output = model(tokens)
     head = build_head(config_for("marginals", output)).eval()
-    assert head.config.rounds == 2
+    assert head.config.rounds == 3
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.normal_(std=0.2)
