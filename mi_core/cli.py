@@ -227,7 +227,7 @@ def _train_sudoku(arguments: argparse.Namespace) -> Answer:
 
 def _train_head(arguments: argparse.Namespace) -> Answer:
     from mi_core.training.head import HeadTraining, train_head
-    from mi_core.training.labels import make_labels
+    from mi_core.training.labels import make_labels, symmetric_labels
 
     if arguments.model != "sudoku":
         raise InputError("Only model sudoku has label states to train a head on.")
@@ -241,12 +241,11 @@ def _train_head(arguments: argparse.Namespace) -> Answer:
         epochs=arguments.epochs,
         minutes=arguments.minutes,
         seed=arguments.seed,
-        compile=arguments.compile,
     )
     origin = {
         "data": "probed MI (mass .995, 12 positions a state) of half random, half decoding states of our generator"
     }
-    train_head(model, labels, out, settings, report=_log, origin=origin)
+    train_head(model, labels, out, settings, augment=symmetric_labels, report=_log, origin=origin)
     return {"out": str(out), "states": len(labels)}, f"Head written to {out}."
 
 
@@ -415,7 +414,6 @@ def _parser() -> argparse.ArgumentParser:
     head.add_argument("--epochs", type=_positive, default=30)
     head.add_argument("--minutes", type=float)
     head.add_argument("--seed", type=int, default=3)
-    head.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
 
     report = _command(commands, "report", _report, "the stored benchmark results as Markdown tables")
     report.add_argument("--folder", type=Path, default=catalog.ASSETS / "results")

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mi_core import catalog
+from mi_core.agreement import peer_matrix
 from mi_core.errors import FormatError
 from mi_core.head import load_head_file
 from mi_core.information import entropy
@@ -23,6 +24,7 @@ from mi_core.training.labels import (
     make_labels,
     random_states,
     read_labels,
+    symmetric_labels,
 )
 from mi_core.training.progress import Clock, cosine_with_warmup
 from mi_core.training.sudoku_mdm import SudokuTraining, train_sudoku_mdm
@@ -157,6 +159,24 @@ def test_decoding_states_are_met_while_decoding() -> None:
     states, met = label_states(catalog.load_model("sudoku"), 8, seed=3)
     assert states.shape == (8, 81) and int(met.sum()) == 4
     assert ((states == 9).sum(1) > 0).all()
+
+
+def test_labels_move_with_their_cells() -> None:
+    """A copy's cells keep their company: peers stay peers, equal digits stay equal, pairs keep their labels."""
+    tokens = random_states(5, seed=2)
+    peers = peer_matrix().float().expand(5, -1, -1)
+    moved, labels = symmetric_labels(np.random.default_rng(1), tokens, peers)
+    assert torch.equal(labels, peers), "a symmetry maps peers to peers"
+    assert not torch.equal(moved, tokens) and torch.equal((moved == 9).sum(1), (tokens == 9).sum(1))
+    number = torch.arange(81 * 81).float().view(1, 81, 81).expand(5, -1, -1)
+    again, tagged = symmetric_labels(np.random.default_rng(1), tokens, number)
+    assert torch.equal(again, moved)
+    source = tagged[:, :, :] // 81  # the cell that each row came from
+    for b in range(5):
+        came_from = source[b, :, 0].long()
+        assert sorted(came_from.tolist()) == list(range(81))
+        pairs = {(int(tokens[b, k]), int(moved[b, place])) for place, k in enumerate(came_from.tolist())}
+        assert len(pairs) == len({old for old, _ in pairs}) and (9, 9) in pairs
 
 
 @pytest.mark.parametrize("variant", ["marginals", "paper"])

@@ -4,7 +4,7 @@ Loss: squared error over the open pairs (the paper's Frobenius loss). The pairs 
 with few open cells counts for something beside one with three thousand pairs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,10 @@ class HeadTraining:
     rate: float = 2e-3
     weight_decay: float = 0.01
     seed: int = 3
-    compile: bool = False  # torch.compile; needs a C++ compiler
     report_every: int = 50
 
 
+Augment = Callable[[np.random.Generator, Tensor, Tensor], tuple[Tensor, Tensor]]
 _HELD_OUT = 256  # states at most
 
 
@@ -45,6 +45,7 @@ def train_head(
     out: Path,
     settings: HeadTraining,
     *,
+    augment: Augment | None = None,
     report: Report = print,
     cancel: Cancel = lambda: False,
     origin: dict[str, Any] | None = None,
@@ -52,6 +53,7 @@ def train_head(
     """Train a head and write it to `out`; a tenth of the states is held out and its R² reported.
 
     Args:
+        augment: other states with known labels, made from those of a batch; each batch is passed through it.
         origin: what the header says of the labels.
     """
     torch.manual_seed(settings.seed)
@@ -61,7 +63,6 @@ def train_head(
     steps = settings.epochs * -(-len(train) // settings.batch)
     optimiser = torch.optim.AdamW(head.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
     clock, rng = Clock(steps, settings.minutes), np.random.default_rng(settings.seed)
-    forward = torch.compile(head, dynamic=True) if settings.compile else head
     step, losses, score = 0, [], float("nan")
     open_count = (labels.tokens == model.vocab.mask_id).sum(1).numpy()
     batches = _batches(open_count, train, settings.batch, rng)
@@ -69,8 +70,14 @@ def train_head(
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * cosine_with_warmup(clock.fraction(step), step, warmup=100)
         at = next(batches)
-        masked = labels.tokens[at] == model.vocab.mask_id
-        loss = _loss(forward(_features(model, labels.tokens[at]), masked), labels.mi[at].float(), masked)
+        tokens, target = labels.tokens[at], labels.mi[at].float()
+        if augment is not None:
+            tokens, target = augment(rng, tokens, target)
+        masked = tokens == model.vocab.mask_id
+        features = _features(model, tokens)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            predicted = head(features, masked)
+        loss = _loss(predicted.float(), target, masked)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)

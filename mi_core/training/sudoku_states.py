@@ -49,6 +49,15 @@ def _line_permutations(rng: np.random.Generator, count: int) -> Ints:
     return (band[:, :, None] * 3 + inner).reshape(count, 9)
 
 
+def random_symmetries(rng: np.random.Generator, count: int) -> tuple[Ints, Ints]:
+    """`count` random symmetries of the game: the cell that goes to each place (count, 81), each new digit (count, 9)."""
+    rows, columns = _line_permutations(rng, count), _line_permutations(rng, count)
+    cell = rows[:, :, None] * 9 + columns[:, None, :]
+    flip = rng.random(count) < 0.5
+    cell[flip] = cell[flip].transpose(0, 2, 1)
+    return cell.reshape(count, 81), np.argsort(rng.random((count, 9)), axis=1)
+
+
 def symmetric_copies(rng: np.random.Generator, grids: Ints, clues: Bools) -> tuple[Ints, Bools]:
     """Each grid under a random symmetry of the game: digits, rows, columns, bands, stacks, transposition.
 
@@ -59,13 +68,7 @@ def symmetric_copies(rng: np.random.Generator, grids: Ints, clues: Bools) -> tup
     Returns:
         Token ids 0..8 (K, 81) and clues (K, 81).
     """
-    count = len(grids)
-    rows, columns = _line_permutations(rng, count), _line_permutations(rng, count)
-    cell = rows[:, :, None] * 9 + columns[:, None, :]
-    flip = rng.random(count) < 0.5
-    cell[flip] = cell[flip].transpose(0, 2, 1)
-    cell = cell.reshape(count, 81)
-    digits = np.argsort(rng.random((count, 9)), axis=1)
+    cell, digits = random_symmetries(rng, len(grids))
     moved = np.take_along_axis(grids, cell, axis=1)
     return np.take_along_axis(digits, moved - 1, axis=1), np.take_along_axis(clues, cell, axis=1)
 
