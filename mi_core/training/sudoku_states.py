@@ -50,7 +50,7 @@ def _line_permutations(rng: np.random.Generator, count: int) -> Ints:
 
 
 def random_symmetries(rng: np.random.Generator, count: int) -> tuple[Ints, Ints]:
-    """`count` random symmetries of the game: the cell that goes to each place (count, 81), each new digit (count, 9)."""
+    """`count` random symmetries of the game: the cell that goes to each place (.., 81), each new digit (.., 9)."""
     rows, columns = _line_permutations(rng, count), _line_permutations(rng, count)
     cell = rows[:, :, None] * 9 + columns[:, None, :]
     flip = rng.random(count) < 0.5
