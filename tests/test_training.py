@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mi_core import catalog
-from mi_core.agreement import peer_matrix
+from mi_core.agreement import agreement, peer_matrix
 from mi_core.errors import FormatError
 from mi_core.head import load_head_file
 from mi_core.information import entropy
@@ -177,6 +177,18 @@ def test_labels_move_with_their_cells() -> None:
         assert sorted(came_from.tolist()) == list(range(81))
         pairs = {(int(tokens[b, k]), int(moved[b, place])) for place, k in enumerate(came_from.tolist())}
         assert len(pairs) == len({old for old, _ in pairs}) and (9, 9) in pairs
+
+
+def test_the_model_treats_symmetric_copies_nearly_alike() -> None:
+    """What `symmetric_labels` rests on: the MI of a copy is that of its state."""
+    model = catalog.load_model("sudoku")
+    tokens = random_states(1, seed=31)[0]
+    tokens[torch.arange(81) % 3 > 0] = 9  # open enough for cells to hang on each other
+    truth = probe(model, tokens, mass=0.99)
+    moved, labels = symmetric_labels(np.random.default_rng(2), tokens[None], truth.mi[None])
+    copy = probe(model, moved[0], mass=0.99)
+    score = agreement(labels[0][copy.pairs], copy.mi[copy.pairs])
+    assert score.r2 > 0.9 and copy.mi.max() > 0.3
 
 
 @pytest.mark.parametrize("variant", ["marginals", "paper"])

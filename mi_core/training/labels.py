@@ -141,8 +141,8 @@ def _starts(runs: int, seed: int) -> Tensor:
 def symmetric_labels(rng: np.random.Generator, tokens: Tensor, mi: Tensor) -> tuple[Tensor, Tensor]:
     """States (B, 81) and labels (B, 81, 81) under a random symmetry of the game each.
 
-    The model is trained on all symmetric copies and treats them nearly alike: the MI of a copy is that of its state
-    with R² .97. A few thousand probed states then serve for any number of training steps.
+    The model is trained on all symmetric copies and treats them nearly alike (tests/test_training.py holds it to that),
+    so that a few thousand probed states serve for any number of training steps.
     """
     cell, digits = (torch.from_numpy(part) for part in random_symmetries(rng, len(tokens)))
     names = torch.cat([digits, torch.full((len(tokens), 1), VOCAB.mask_id)], dim=1)  # the mask stays the mask
