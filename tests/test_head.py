@@ -1,5 +1,7 @@
 """The MI head: symmetry, bounds, both variants, and the shipped weights on states that no one trained on."""
 
+import math
+
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from mi_core.models import exact
 from mi_core.models.protocol import Model
 from mi_core.probing import probe
 from mi_core.sudoku.board import parse
+from mi_core.sudoku.presets import PRESETS
 
 HALF = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
 
@@ -42,6 +45,16 @@ def test_the_shipped_head_agrees_with_probing_on_the_empty_board(model: Model) -
     guess, truth = estimate(model, catalog.load_head("sudoku"), empty), probe(model, empty, mass=1.0)
     assert precision_at_peers(guess) >= 0.99 and precision_at_peers(truth) >= 0.99
     assert compare(guess, truth).pearson > 0.98
+
+
+def test_a_deadly_rectangle_shows_one_bit_by_both_routes(model: Model) -> None:
+    """Four cells that hold two digits in one of two ways: ln 2 between any two of them, next to nothing elsewhere."""
+    tokens = PRESETS["rectangle"].tokens
+    corners = {32, 35, 41, 44}
+    for result in (estimate(model, catalog.load_head("sudoku"), tokens), probe(model, tokens)):
+        pairs = result.top_pairs(7)
+        assert all({i, j} <= corners and value == pytest.approx(math.log(2), abs=0.03) for i, j, value in pairs[:6])
+        assert pairs[6][2] < 0.02
 
 
 def test_the_papers_variant_loads_and_predicts(model: Model) -> None:

@@ -148,7 +148,7 @@ def test_presets_are_what_they_say() -> None:
     assert rate(digits["easy"]).technique == "naked single"
     assert rate(digits["hard"]).technique == "x-wing"
     assert digits["empty"] == [0] * 81
-    assert digits["rectangle"].count(0) == digits["several"].count(0) == 55
+    assert digits["rectangle"].count(0) == 47 and digits["several"].count(0) == 55
     assert all(preset.title and preset.why.endswith(".") for preset in presets.PRESETS.values())
 
 

@@ -49,7 +49,7 @@ PRESETS = {
             "Two solutions: a deadly rectangle",
             "Cells r4c6, r4c9, r5c6 and r5c9 hold 1 and 9 in one of two ways: each is a fair coin alone, and knowing "
             "one tells the other three, so each pair shares ln 2 = 0.693 nats.",
-            "5.4...8.68..1...7....59..........23.2.8.5.....1..4...7........21..83276..4...6...",
+            "5.4..78.68..1..97....59.4..4.....23.2.8.5.6...1..4...7..7....921..83276..42..6...",
         ),
         Preset(
             "several",

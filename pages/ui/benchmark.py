@@ -111,11 +111,11 @@ def figure(standings: Standings, word: str, ink: str) -> go.Figure:
         )
     drawn.update_layout(
         height=520,
-        margin={"l": 8, "r": 8, "t": 30, "b": 8},
+        margin={"l": 58, "r": 8, "t": 12, "b": 8, "autoexpand": True},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": ink, "size": 14, "family": "Source Sans, Source Sans Pro, sans-serif"},
-        legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0},
+        legend={"orientation": "h", "y": -0.19, "yanchor": "top", "x": 0},
     )
     passes = [1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 80, 150, 300, 600]
     drawn.update_xaxes(

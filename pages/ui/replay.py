@@ -31,8 +31,8 @@ GALLERY = [  # label, what to watch, state
     ),
     (
         "MI-guided, same luck",
-        "The same board and the same random numbers. MI-guided pays for dependence, so it splits the four cells over "
-        "several steps: the first one settles the others.",
+        "The same board and the same random numbers. MI-guided pays for dependence, so it commits one of the four "
+        "cells with the rest of the board, looks again, and the other three follow from it.",
         _link("rectangle", "mi-guided", SAMPLED, gamma="1", lam="2") | {"re_mi": "neural head"},
     ),
     (

@@ -62,14 +62,14 @@ function budgetBar(host, step) {
 }
 
 function cellTable(host, step) {
-  el("h4", host, "", "Committed now");
+  el("h4", host, "", "Committed now, the least certain first");
   const scroll = el("div", host, "rp-scroll");
   scroll.tabIndex = 0; // so that the keyboard can scroll it
   const table = el("table", scroll);
   const head = el("tr", el("thead", table));
   ["cell", "digit", "confidence", "entropy"].forEach((name) => el("th", head, "", name));
   const body = el("tbody", table);
-  const order = step.cells.map((_, k) => k).sort((a, b) => step.entropy[step.cells[a]] - step.entropy[step.cells[b]]);
+  const order = step.cells.map((_, k) => k).sort((a, b) => step.entropy[step.cells[b]] - step.entropy[step.cells[a]]);
   for (const k of order) {
     const row = el("tr", body);
     row.dataset.cells = step.cells[k];
