@@ -151,7 +151,7 @@ function drawEnd(host, run, jump) {
     el("dd", box, "", value);
     el("small", box, "", note);
   };
-  fact("Passes", run.nfe, `${run.steps.length} steps`);
+  fact("Passes", run.nfe, run.steps.length === 1 ? "1 step" : `${run.steps.length} steps`);
   fact("Sequential needs", run.sequential, "one pass for each open cell");
   fact("Board", run.valid ? "✓ valid" : "✕ not valid", run.verdict);
   const together = run.clashes.filter((clash) => clash.together).length;
