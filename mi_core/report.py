@@ -27,7 +27,7 @@ def write_record(path: Path, arguments: Sequence[str], result: Any) -> None:
     record = {
         "command": "python -m mi_core " + " ".join(arguments),
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{cores} cores {_processor()}, torch {torch.__version__}, {torch.get_num_threads()} threads",
+        "machine": f"{cores} cores {_processor()}, torch {torch.__version__}, threads: {torch.get_num_threads()}",
         "result": result,
     }
     path.write_text(json.dumps(record, indent=1) + "\n")

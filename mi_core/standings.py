@@ -77,7 +77,8 @@ def read_standings(path: Path, measure: str) -> Standings:
     try:
         rows: list[Row] = record["result"]
         best = pareto([(float(row["nfe"]), float(row[measure])) for row in rows])
-        points = tuple(_standing(row, measure, on) for row, on in zip(rows, best, strict=True))
+        fixed = _minor_knobs(rows)
+        points = tuple(_standing(row, measure, on, fixed) for row, on in zip(rows, best, strict=True))
         return Standings(measure, points, record["command"], record["date"], record["machine"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise FormatError(
@@ -92,19 +93,32 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
     ]
 
 
-def _standing(row: Row, measure: str, best: bool) -> Standing:
+def _minor_knobs(rows: Sequence[Row]) -> set[tuple[str, str]]:
+    """(strategy, knob) of the knobs that take few values beside one that takes many: a curve each, not one zigzag."""
+    values: dict[str, dict[str, set[float]]] = {}
+    for row in rows:
+        for knob, value in row["params"].items():
+            values.setdefault(row["strategy"], {}).setdefault(knob, set()).add(float(value))
+    found = set()
+    for strategy, knobs in values.items():
+        major = max(knobs, key=lambda knob: len(knobs[knob]))
+        found |= {(strategy, knob) for knob in knobs if knob != major and len(knobs[knob]) > 1}
+    return found
+
+
+def _standing(row: Row, measure: str, best: bool, minor: set[tuple[str, str]]) -> Standing:
     name = row["strategy"]
     title = STRATEGIES[name].title if name in STRATEGIES else name
     source = row["mi_source"]
     if source and not (source.startswith("head-marginals") or source == "structure"):
         title = f"{title}, {source}"
-    knobs = (
-        Contestant(name, row["params"]).label.removeprefix(name).strip().replace("=", " ").replace("lam ", "lambda ")
-    )
+    minors = [f"{knob} {value:g}" for knob, value in row["params"].items() if (name, knob) in minor]
+    title = ", ".join([title, *minors]).replace("lam ", "lambda ")
+    knobs = Contestant(name, row["params"]).label.removeprefix(name).strip()
     return Standing(
         strategy=name,
         title=title,
-        knobs=knobs,
+        knobs=knobs.replace("=", " ").replace("lam ", "lambda "),
         nfe=float(row["nfe"]),
         nfe_ci=(float(row["nfe_ci"][0]), float(row["nfe_ci"][1])),
         share=float(row[measure]),

@@ -61,6 +61,16 @@ def test_curves_are_by_strategy_and_source_in_order_of_passes(standings: Standin
     assert [p.nfe for p in standings.curves[1]] == [5, 9]
 
 
+def test_a_second_knob_makes_curves_of_its_own(tmp_path: Path) -> None:
+    rows = [
+        row("mi-guided", 5 + g, 0.5, source="head-marginals", gamma=g, lam=lam) for lam in (1, 10) for g in (1, 2, 4)
+    ]
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps({"command": "", "date": "", "machine": "", "result": rows}))
+    curves = read_standings(path, "solved").curves
+    assert [(c[0].title, len(c)) for c in curves] == [("MI-guided, lambda 1", 3), ("MI-guided, lambda 10", 3)]
+
+
 def test_the_front_holds_what_nothing_beats(standings: Standings) -> None:
     assert [(p.strategy, p.nfe) for p in standings.front] == [("threshold", 5), ("dapd", 7)]
 
