@@ -20,8 +20,8 @@ left, right = st.columns([3, 2], gap="large")
 with left:
     benchmark.table(standings)
 with right:
-    if regime == "One solution":
+    if standings.measure == "solved":
         benchmark.paper()
-if regime == "One solution":
+if standings.measure == "solved":
     benchmark.techniques(standings)
 live_bench.section(regime, standings.measure)

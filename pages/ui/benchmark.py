@@ -13,6 +13,11 @@ REGIMES = {  # title: record, measure, what it shows
         "solved",
         "Puzzles with 50 to 59 blanks and one solution; likeliest digits. An uncertain cell is a likely error here.",
     ),
+    "One solution, every strategy": (
+        "sudoku_sweep.json",
+        "solved",
+        "The first of the same puzzles, all eighteen strategies: fewer puzzles, wider intervals.",
+    ),
     "Several solutions": (
         "sudoku_several.json",
         "valid",

@@ -18,7 +18,9 @@ from pages.ui.replay_controls import SOURCES
 JOB = "be_job"
 DONE = "be_done"
 POLL = 0.5
-SETS_OF = {"One solution": "unique_50_59", "Several solutions": "several"}  # any other regime: the empty board
+UNIQUE = "unique_50_59"
+SETS_OF = {"One solution": UNIQUE, "One solution, every strategy": UNIQUE, "Several solutions": "several"}
+# any other regime: the empty board
 
 
 @dataclass
@@ -53,7 +55,7 @@ class BenchJob:
         try:
             if self.regime in SETS_OF:
                 puzzles = load_set(SETS[SETS_OF[self.regime]], self.boards)
-                temperature = 0.0 if self.regime == "One solution" else 1.0
+                temperature = 0.0 if SETS_OF[self.regime] == UNIQUE else 1.0
                 (self.row,) = bench_sudoku(model, puzzles, [self.contestant], temperature=temperature, **options)
             else:
                 (self.row,) = bench_generate(model, self.boards, [self.contestant], **options)
