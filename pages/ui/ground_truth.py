@@ -1,18 +1,16 @@
 """The ground truth of the Sudoku page: settings, and a run in the background with progress and cancel."""
 
-import time
-from dataclasses import dataclass, field
-from threading import Event, Thread
+from dataclasses import dataclass
 
 import streamlit as st
 
 from mi_core import probing
-from mi_core.errors import Cancelled, MiCoreError
 from mi_core.models.protocol import Model
 from mi_core.results import MIResult
 from mi_core.sudoku.board import VOCAB, parse
 from pages.ui import cached
 from pages.ui.cached import PROBED_FORM, ProbeKey, TruthStore
+from pages.ui.jobs import Job
 
 JOB = "su_job"
 POLL = 0.5  # seconds between two looks at a running job
@@ -20,60 +18,28 @@ BATCH = 27  # passes between two chances to cancel
 MASSES = ("1", "0.999", "0.99", "0.95", "0.9")
 
 
-@dataclass
-class ProbeJob:
-    """One probing run in a thread of its own. The thread writes, the page reads."""
+@dataclass(kw_only=True)
+class ProbeJob(Job):
+    """One probing run."""
 
     key: ProbeKey
-    done: int = 0
-    total: int = 0
-    error: str = ""
-    begun: float = field(default_factory=time.monotonic)
-    stop: Event = field(default_factory=Event)
-    thread: Thread | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether the thread is still at work."""
-        return self.thread is not None and self.thread.is_alive()
-
-    @property
-    def share(self) -> float:
-        """How much is done, 0..1."""
-        return self.done / self.total if self.total else 0.0
-
-    @property
-    def seconds_left(self) -> float | None:
-        """At the pace so far; None before the first batch is back."""
-        spent = time.monotonic() - self.begun
-        return spent * (self.total - self.done) / self.done if self.done else None
 
     def start(self, model: Model, truths: TruthStore) -> None:
         """Begin; the result goes to `truths`."""
-        self.thread = Thread(target=self._run, args=(model, truths), daemon=True)
-        self.thread.start()
+        self.launch(lambda: self._probe(model, truths))
 
-    def _run(self, model: Model, truths: TruthStore) -> None:
+    def _probe(self, model: Model, truths: TruthStore) -> None:
         board, _, mass = self.key
-        try:
-            tokens = parse(board, check=False)
-            result = probing.probe(
-                model,
-                tokens,
-                form=PROBED_FORM,
-                mass=mass,
-                batch_size=BATCH,
-                progress=self._tell,
-                cancel=self.stop.is_set,
-            )
-            truths.put(self.key, result)
-        except Cancelled:
-            pass
-        except MiCoreError as error:
-            self.error = str(error)
-
-    def _tell(self, done: int, total: int) -> None:
-        self.done, self.total = done, total
+        result = probing.probe(
+            model,
+            parse(board, check=False),
+            form=PROBED_FORM,
+            mass=mass,
+            batch_size=BATCH,
+            progress=self.tell,
+            cancel=self.stop.is_set,
+        )
+        truths.put(self.key, result)
 
 
 def settings(board: str) -> ProbeKey:
@@ -141,17 +107,15 @@ def _progress(job: ProbeJob) -> None:
     ahead = "measuring the pace" if left is None else f"about {max(1, round(left))} s left"
     counted = f"{job.done} of {job.total} passes" if job.total else "first passes"
     with st.container(horizontal=True, vertical_alignment="bottom", width="content"):
-        st.progress(min(1.0, job.share), text=f"{counted} · {ahead}", width=230)
+        st.progress(job.share, text=f"{counted} · {ahead}", width=230)
         cancelled = st.button("Cancel", key="su_cancel", icon=":material/close:")
     if cancelled:
-        job.stop.set()
-        if job.thread is not None:
-            job.thread.join(10)  # one batch
+        job.cancel()
         st.session_state.pop(JOB, None)
         st.rerun()
 
 
 def _begin(key: ProbeKey) -> None:
-    job = ProbeJob(key)
+    job = ProbeJob(key=key)
     st.session_state[JOB] = job
     job.start(cached.get_model(), cached.get_truths())

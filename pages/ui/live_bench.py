@@ -1,18 +1,18 @@
 """A small benchmark run now, in the background, with progress and cancel."""
 
-import time
-from dataclasses import dataclass, field
-from threading import Event, Thread
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
-from mi_core.errors import Cancelled, MiCoreError
+from mi_core.decoding import MISource
 from mi_core.evaluation import Contestant, bench_generate, bench_sudoku
+from mi_core.models.protocol import Model
 from mi_core.strategies import STRATEGIES, Strategy
 from mi_core.sudoku.sets import SETS, load_set
 from pages.ui import cached
 from pages.ui.cached_runs import source_of
+from pages.ui.jobs import Job
 from pages.ui.replay_controls import SOURCES
 
 JOB = "be_job"
@@ -23,49 +23,33 @@ SETS_OF = {"One solution": UNIQUE, "One solution, every strategy": UNIQUE, "Seve
 # any other regime: the empty board
 
 
-@dataclass
-class BenchJob:
-    """One run in a thread of its own. The thread writes, the page reads."""
+@dataclass(kw_only=True)
+class BenchJob(Job):
+    """One strategy on a few boards."""
 
     regime: str
     contestant: Contestant
     boards: int
-    done: int = 0
-    total: int = 0
     row: dict[str, Any] | None = None
-    error: str = ""
-    begun: float = field(default_factory=time.monotonic)
-    stop: Event = field(default_factory=Event)
-    thread: Thread | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether the thread is still at work."""
-        return self.thread is not None and self.thread.is_alive()
 
     def start(self) -> None:
         """Begin."""
         # What the cache gives has to be fetched here: the thread has no session.
         model, source = cached.get_model(), source_of(self.contestant.source or "none")
-        self.thread = Thread(target=self._run, args=(model, source), daemon=True)
-        self.thread.start()
+        self.launch(lambda: self._bench(model, source))
 
-    def _run(self, model: Any, source: Any) -> None:
-        options = {"source_of": lambda _: source, "tick": self._tell, "cancel": self.stop.is_set}
-        try:
-            if self.regime in SETS_OF:
-                puzzles = load_set(SETS[SETS_OF[self.regime]], self.boards)
-                temperature = 0.0 if SETS_OF[self.regime] == UNIQUE else 1.0
-                (self.row,) = bench_sudoku(model, puzzles, [self.contestant], temperature=temperature, **options)
-            else:
-                (self.row,) = bench_generate(model, self.boards, [self.contestant], **options)
-        except Cancelled:
-            pass
-        except MiCoreError as error:
-            self.error = str(error)
-
-    def _tell(self, done: int, total: int, label: str) -> None:
-        self.done, self.total = done, total
+    def _bench(self, model: Model, source: MISource | None) -> None:
+        options: dict[str, Any] = {
+            "source_of": lambda _: source,
+            "tick": lambda done, total, _: self.tell(done, total),
+            "cancel": self.stop.is_set,
+        }
+        if self.regime in SETS_OF:
+            puzzles = load_set(SETS[SETS_OF[self.regime]], self.boards)
+            temperature = 0.0 if SETS_OF[self.regime] == UNIQUE else 1.0
+            (self.row,) = bench_sudoku(model, puzzles, [self.contestant], temperature=temperature, **options)
+        else:
+            (self.row,) = bench_generate(model, self.boards, [self.contestant], **options)
 
 
 def section(regime: str, measure: str) -> None:
@@ -102,16 +86,13 @@ def _controls(regime: str, measure: str, contestant: Contestant, boards: int) ->
         st.rerun()
     if job is not None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            share = job.done / job.total if job.total else 0.0
-            st.progress(min(1.0, share), text=f"{job.done} of {job.total or '?'} cells committed", width=260)
+            st.progress(job.share, text=f"{job.done} of {job.total or '?'} cells committed", width=260)
             if st.button("Cancel", key="be_cancel", icon=":material/close:"):
-                job.stop.set()
-                if job.thread is not None:
-                    job.thread.join(10)
+                job.cancel()
                 st.session_state.pop(JOB, None)
                 st.rerun()
     elif st.button("Run", type="primary", key="be_run", icon=":material/play_arrow:"):
-        job = BenchJob(regime, contestant, boards)
+        job = BenchJob(regime=regime, contestant=contestant, boards=boards)
         st.session_state[JOB] = job
         job.start()
         st.rerun()
