@@ -219,6 +219,7 @@ def _train_sudoku(arguments: argparse.Namespace) -> Answer:
         compile=arguments.compile,
         solving=arguments.solving,
         hard=arguments.hard,
+        grids=arguments.grids,
         start=str(arguments.start) if arguments.start else None,
     )
     out = train_sudoku_mdm(arguments.out, settings, report=_log)
@@ -403,6 +404,7 @@ def _parser() -> argparse.ArgumentParser:
     mdm.add_argument("--seed", type=int, default=1)
     mdm.add_argument("--solving", type=float, default=0.5, help="share of puzzles among the training states")
     mdm.add_argument("--hard", type=float, default=0.5, help="share of hard ones among these puzzles")
+    mdm.add_argument("--grids", type=_positive, default=20_000, help="base grids to generate and train on")
     mdm.add_argument("--start", type=Path, help="go on from these weights, with a new schedule")
     mdm.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
     head = _command(train, "head", _train_head, "the MI head of a model; labels resume")

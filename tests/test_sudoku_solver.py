@@ -99,7 +99,7 @@ def test_ambiguous_boards_count_their_solutions(blanks: int) -> None:
 def test_symmetric_copies_keep_grids_valid_and_puzzles_unique() -> None:
     grids = np.array([digits(SOLUTION)] * 20)
     clues = np.array([digits(PUZZLE)] * 20) > 0
-    tokens, moved = symmetric_copies(np.random.default_rng(0), grids, clues)
+    tokens, (moved,) = symmetric_copies(np.random.default_rng(0), grids, clues)
     assert len({tuple(row) for row in tokens.tolist()}) == 20
     for row, shown in zip(torch.from_numpy(tokens), moved, strict=True):
         assert board.is_valid_solution(row)

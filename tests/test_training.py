@@ -88,6 +88,11 @@ def test_solving_states_show_the_clues_of_a_unique_puzzle() -> None:
     only = replace(data, hard=np.arange(5) == 3)
     _, opened, _ = training_states(np.random.default_rng(0), only, 50, solving=1.0, hard=1.0)
     assert opened.sum(axis=1).max() == 81 - data.clues[3].sum(), "every state is one of the hard puzzle"
+    wall = np.arange(81) < 30
+    blocked = replace(only, stuck=np.tile(wall, (5, 1)) & ~data.clues)
+    _, opened, _ = training_states(np.random.default_rng(0), blocked, 200, solving=1.0, hard=1.0)
+    at_the_wall = opened.sum(axis=1) <= blocked.stuck[3].sum()
+    assert at_the_wall.mean() > 0.45 and opened.sum(axis=1).max() == 81 - data.clues[3].sum()
     ratios = is_open[~solving].mean(axis=1)
     assert ratios.min() < 0.1 and ratios.max() > 0.9 and abs(ratios.mean() - 0.5) < 0.08
 

@@ -32,22 +32,38 @@ def rate(board: Sequence[int]) -> Difficulty:
     Raises:
         InputError: not 81 digits 0..9, or a clash.
     """
-    check_clashes(from_digits(board))
-    state = _State(board)
-    steps: Counter[str] = Counter()
-    while state.open and (used := _apply_easiest(state)) is not None:
-        steps[used] += 1
+    state, steps = _run(board)
     hardest = max((TECHNIQUES.index(name) for name in steps), default=0)
     level = TECHNIQUES.index(BEYOND) if state.open else hardest
     ordered = {name: steps[name] for name in TECHNIQUES if name in steps}
     return Difficulty(list(board).count(0), TECHNIQUES[level], level, ordered)
 
 
+def stuck(board: Sequence[int]) -> list[bool]:
+    """The cells of `board` (81 digits, 0 open) still open where the listed techniques get no further.
+
+    Raises:
+        InputError: not 81 digits 0..9, or a clash.
+    """
+    state, _ = _run(board)
+    return [cell in state.open for cell in range(CELLS)]
+
+
+def _run(board: Sequence[int]) -> tuple["_State", Counter[str]]:
+    """The board after every technique that makes progress, and how often each was applied."""
+    check_clashes(from_digits(board))
+    state = _State(board)
+    steps: Counter[str] = Counter()
+    while state.open and (used := _apply_easiest(state)) is not None:
+        steps[used] += 1
+    return state, steps
+
+
 class _State:
     """The open cells and what each may still hold."""
 
     def __init__(self, board: Sequence[int]) -> None:
-        self.open = CELLS
+        self.open = set(range(CELLS))
         self.candidates = [0b111111111] * CELLS
         for cell, digit in enumerate(board):
             if digit:
@@ -55,7 +71,7 @@ class _State:
 
     def place(self, cell: int, bit: int) -> None:
         """Fill the cell: no peer may hold the digit any more."""
-        self.open -= 1
+        self.open.remove(cell)
         self.candidates[cell] = 0
         for peer in PEERS[cell]:
             self.candidates[peer] &= ~bit

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_core.sudoku import generator
-from mi_core.sudoku.difficulty import TECHNIQUES, rate
+from mi_core.sudoku.difficulty import TECHNIQUES, rate, stuck
 
 _EASY = TECHNIQUES.index("locked candidates")
 Ints = NDArray[np.int64]
@@ -21,24 +21,29 @@ class GridSet:
     grids: NDArray[np.uint8]  # (K, 81), digits 1..9
     clues: Bools  # (K, 81)
     hard: Bools  # (K,) the puzzle needs more than singles and locked candidates
+    stuck: Bools  # (K, 81) the cells that no listed technique fills; none where the puzzle yields to them
 
     @classmethod
     def generate(cls, count: int, *, seed: int) -> "GridSet":
         """`count` grids with puzzles of 45 to 60 open cells (about 5 ms each)."""
         boards, grids = generator.puzzles(count, low=45, high=60, seed=seed, tries=1)
         hard = np.array([rate(board.tolist()).level > _EASY for board in boards])
-        return cls(grids, boards > 0, hard)
+        open_still = np.zeros((len(boards), 81), dtype=np.bool_)
+        for k in np.flatnonzero(hard):
+            open_still[k] = stuck(boards[k].tolist())
+        return cls(grids, boards > 0, hard, open_still)
 
     @classmethod
     def cached(cls, path: Path, count: int, *, seed: int) -> "GridSet":
         """As `generate`, kept in `path` so that a resumed run starts at once."""
         if path.is_file():
             with np.load(path, allow_pickle=False) as file:
-                if int(file["seed"]) == seed and len(file["grids"]) == count:
-                    return cls(file["grids"], file["clues"], file["hard"])
+                if "stuck" in file and int(file["seed"]) == seed and len(file["grids"]) == count:
+                    return cls(file["grids"], file["clues"], file["hard"], file["stuck"])
         made = cls.generate(count, seed=seed)
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, grids=made.grids, clues=made.clues, hard=made.hard, seed=np.int64(seed))
+        arrays = {"grids": made.grids, "clues": made.clues, "hard": made.hard, "stuck": made.stuck}
+        np.savez_compressed(path, seed=np.int64(seed), **arrays)
         return made
 
 
@@ -58,19 +63,19 @@ def random_symmetries(rng: np.random.Generator, count: int) -> tuple[Ints, Ints]
     return cell.reshape(count, 81), np.argsort(rng.random((count, 9)), axis=1)
 
 
-def symmetric_copies(rng: np.random.Generator, grids: Ints, clues: Bools) -> tuple[Ints, Bools]:
+def symmetric_copies(rng: np.random.Generator, grids: Ints, *marks: Bools) -> tuple[Ints, list[Bools]]:
     """Each grid under a random symmetry of the game: digits, rows, columns, bands, stacks, transposition.
 
     Args:
         grids: (K, 81) digits 1..9.
-        clues: (K, 81), moved along with the cells.
+        marks: sets of cells (K, 81), such as the clues, moved along with the cells.
 
     Returns:
-        Token ids 0..8 (K, 81) and clues (K, 81).
+        Token ids 0..8 (K, 81), and the sets moved.
     """
     cell, digits = random_symmetries(rng, len(grids))
     moved = np.take_along_axis(grids, cell, axis=1)
-    return np.take_along_axis(digits, moved - 1, axis=1), np.take_along_axis(clues, cell, axis=1)
+    return np.take_along_axis(digits, moved - 1, axis=1), [np.take_along_axis(mark, cell, axis=1) for mark in marks]
 
 
 def training_states(
@@ -79,18 +84,21 @@ def training_states(
     """Token ids (count, 81), the open cells of a training state, and which states are solving states (count,).
 
     A share `solving` of the states are puzzles part-way to their solution: the clues of a unique puzzle and a random
-    part (U cubed, so mostly small) of the rest; a share `hard` of these come from hard puzzles. The others are masked
-    at random with a ratio drawn from U[0, 1].
+    part (U cubed, so mostly small) of the rest; a share `hard` of these come from hard puzzles. Where a puzzle defies
+    the listed techniques, half of its states show everything that those fill: that is where decoding goes wrong. The
+    others are masked at random with a ratio drawn from U[0, 1].
     """
     pick = rng.integers(0, len(data.grids), count)
     is_solving = rng.random(count) < solving
     if data.hard.any():
         from_hard = rng.choice(np.flatnonzero(data.hard), count)
         pick = np.where(is_solving & (rng.random(count) < hard), from_hard, pick)
-    tokens, clues = symmetric_copies(rng, data.grids[pick].astype(np.int64), data.clues[pick])
+    tokens, (clues, still) = symmetric_copies(rng, data.grids[pick].astype(np.int64), data.clues[pick], data.stuck[pick])
     share = rng.random(count)
     share = np.where(is_solving, share**3, share)
     shown = rng.random((count, 81)) < share[:, None]
     shown |= is_solving[:, None] & clues
+    at_the_wall = is_solving & still.any(axis=1) & (rng.random(count) < 0.5)
+    shown[at_the_wall] |= ~still[at_the_wall]
     shown[shown.all(axis=1), 0] = False  # at least one open cell
     return tokens, ~shown, is_solving
