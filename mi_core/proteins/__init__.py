@@ -1,0 +1,1 @@
+"""Proteins as a domain: sequences, structures, contacts, alignments, families. Knows no model."""
