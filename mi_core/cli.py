@@ -20,13 +20,15 @@ from mi_core.decoding import MISource, decode
 from mi_core.errors import InputError, MiCoreError, SettingError, UnknownName
 from mi_core.evaluation import Contestant, bench_estimator, bench_generate, bench_speed, bench_sudoku
 from mi_core.head import VARIANTS, estimate
+from mi_core.inputs import read_input
 from mi_core.models.protocol import Model
 from mi_core.probing import FORMS, probe
+from mi_core.proteins.structure import read_structure
 from mi_core.report import tables, write_record
 from mi_core.results import MIResult
 from mi_core.sources import AttentionSource, GapSource, HeadSource, ProbingSource, StructureSource
 from mi_core.strategies import get_strategy
-from mi_core.sudoku.board import VOCAB, cell_name, clashes, format_grid, is_valid_solution, parse
+from mi_core.sudoku.board import VOCAB, cell_name, clashes, format_grid, is_valid_solution
 from mi_core.sudoku.sets import SETS, load_set, make_sets
 from mi_core.sweeps import SWEEPS
 
@@ -73,7 +75,7 @@ def _models(arguments: argparse.Namespace) -> Answer:
 
 def _mi(arguments: argparse.Namespace) -> Answer:
     model = _model(arguments)
-    tokens = _tokens(model, arguments.input)
+    tokens = read_input(model, arguments.input, mask=arguments.mask, seed=arguments.seed)
     if arguments.estimator == "head":
         result = estimate(model, _head(arguments), tokens)
     else:
@@ -125,7 +127,7 @@ def _mi_text(model: Model, result: MIResult, top: int) -> str:
 
 def _decode(arguments: argparse.Namespace) -> Answer:
     model = _model(arguments)
-    tokens = _tokens(model, arguments.input)
+    tokens = read_input(model, arguments.input, mask=arguments.mask, seed=arguments.seed)
     contestant = contestant_of(arguments.strategy, arguments.param)
     trace = decode(
         model,
@@ -203,9 +205,13 @@ def _bench_estimator(arguments: argparse.Namespace) -> Answer:
     return row, json.dumps(row, indent=2)
 
 
+_SPEED_PUZZLES = 10
+
+
 def _bench_speed(arguments: argparse.Namespace) -> Answer:
     fast = catalog.load_model(arguments.model, weights=arguments.weights, low_precision=True)
-    row = bench_speed(_model(arguments), fast, _head(arguments), repeats=arguments.repeats, tick=_Bar())
+    puzzles = load_set(SETS["unique_50_59"], limit=_SPEED_PUZZLES).puzzles
+    row = bench_speed(_model(arguments), fast, _head(arguments), puzzles, repeats=arguments.repeats, tick=_Bar())
     return row, json.dumps(row, indent=2)
 
 
@@ -223,6 +229,27 @@ def _train_sudoku(arguments: argparse.Namespace) -> Answer:
         start=str(arguments.start) if arguments.start else None,
     )
     out = train_sudoku_mdm(arguments.out, settings, report=_log)
+    return {"out": str(out)}, f"Weights written to {out}."
+
+
+def _train_proteins(arguments: argparse.Namespace) -> Answer:
+    from mi_core.training.protein_data import alignments_in, corpus_of, sample_of
+    from mi_core.training.proteins import ProteinTraining, train_protein_model
+
+    corpus, held = corpus_of(
+        alignments_in(arguments.alignment), general=arguments.general, left_out=arguments.leave_out, seed=arguments.seed
+    )
+    settings = ProteinTraining(
+        steps=arguments.steps,
+        minutes=arguments.minutes,
+        seed=arguments.seed,
+        compile=arguments.compile,
+        d_model=arguments.width,
+        n_heads=arguments.heads,
+        n_layers=arguments.layers,
+        start=str(arguments.start) if arguments.start else None,
+    )
+    out = train_protein_model(arguments.out, corpus, sample_of(held, 200), settings, report=_log)
     return {"out": str(out)}, f"Weights written to {out}."
 
 
@@ -278,17 +305,17 @@ def _log(line: str) -> None:
 
 
 def _model(arguments: argparse.Namespace) -> Model:
-    return catalog.load_model(arguments.model, weights=arguments.weights, low_precision=arguments.low_precision)
+    structure = getattr(arguments, "structure", None)
+    return catalog.load_model(
+        arguments.model,
+        weights=arguments.weights,
+        low_precision=arguments.low_precision,
+        backbone=read_structure(structure).chain(arguments.chain) if structure else None,
+    )
 
 
 def _head(arguments: argparse.Namespace) -> Any:
     return catalog.load_head(arguments.model, arguments.variant, weights=arguments.head_weights)
-
-
-def _tokens(model: Model, text: str) -> Tensor:
-    if model.vocab is VOCAB:
-        return parse(text)
-    return model.vocab.encode(text)
 
 
 def _contestants(arguments: argparse.Namespace) -> list[Contestant]:
@@ -354,7 +381,8 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "models", _models, "list models and estimators")
     mi = _command(commands, "mi", _mi, "the MI matrix of one state")
     _add_model(mi)
-    mi.add_argument("--input", required=True, help="81 characters, . or 0 where open (a sequence for a table model)")
+    _add_input(mi)
+    mi.add_argument("--seed", type=int, default=0, help="of a mask that is drawn")
     mi.add_argument("--estimator", choices=["probing", "head"], default="probing")
     mi.add_argument("--form", default="averaged", help=f"one of {', '.join(FORMS)}")
     mi.add_argument("--mass", type=float, default=0.99, help="probability that the tried tokens must carry (1: all)")
@@ -366,7 +394,7 @@ def _parser() -> argparse.ArgumentParser:
     one = _command(commands, "decode", _decode, "decode one sequence")
     _add_model(one)
     _add_decoding(one)
-    one.add_argument("--input", required=True)
+    _add_input(one)
     one.add_argument("--strategy", required=True)
     one.add_argument("--param", action="append", default=[], metavar="KEY=VALUE")
     one.add_argument("--trace", type=Path, help="write every step to this JSON file")
@@ -407,6 +435,12 @@ def _parser() -> argparse.ArgumentParser:
     mdm.add_argument("--grids", type=_positive, default=20_000, help="base grids to generate and train on")
     mdm.add_argument("--start", type=Path, help="go on from these weights, with a new schedule")
     mdm.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
+    mini = _command(train, "esmc-mini", _train_proteins, "a small ESM-C on protein families; resumes")
+    _add_protein_training(mini, width=192, heads=6, layers=6)
+    mini.add_argument("--out", type=Path, default=Path("runs/esmc-mini.safetensors"))
+    family = _command(train, "family", _train_proteins, "a small ESM-C on a family of your own; resumes")
+    _add_protein_training(family, width=128, heads=4, layers=4)
+    family.add_argument("--out", type=Path, default=Path("runs/family.safetensors"))
     head = _command(train, "head", _train_head, "the MI head of a model; labels resume")
     _add_model(head)
     head.add_argument("--out", type=Path)
@@ -439,10 +473,35 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--head-weights", type=Path, help="another weight file for the head")
 
 
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--input", required=True, help="a board (81 characters, . or 0 where open), a protein sequence or a FASTA file"
+    )
+    parser.add_argument("--mask", metavar="10-30,45|all|ratio:.5", help="residues to open, counted from 1")
+    parser.add_argument("--structure", type=Path, help="PDB or mmCIF file of the backbone, for model proteinmpnn")
+    parser.add_argument("--chain", help="its chain; the first if left out")
+
+
 def _add_decoding(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mi", choices=["auto", "head", "probing"], default="auto", help="source of MI")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--temperature", type=float, help="0: the likeliest token; else draw from p^(1/temperature)")
+
+
+def _add_protein_training(parser: argparse.ArgumentParser, *, width: int, heads: int, layers: int) -> None:
+    parser.add_argument(
+        "--alignment", type=Path, action="append", required=True, help="FASTA, A2M or Stockholm, or a folder of them"
+    )
+    parser.add_argument("--general", type=Path, help="FASTA of sequences of any kind, a tenth of what is drawn")
+    parser.add_argument("--leave-out", action="append", default=[], metavar="FAMILY", help="never trained on")
+    parser.add_argument("--start", type=Path, help="go on from these weights, with a new schedule")
+    parser.add_argument("--steps", type=_positive, default=4_000)
+    parser.add_argument("--minutes", type=float, help="end by working time instead of steps")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
+    parser.add_argument("--width", type=_positive, default=width)
+    parser.add_argument("--heads", type=_positive, default=heads)
+    parser.add_argument("--layers", type=_positive, default=layers)
 
 
 def _add_contestants(parser: argparse.ArgumentParser) -> None:

@@ -123,8 +123,10 @@ def _speed(record: Row) -> str:
         "| ratio, one run | value |",
         "|---|---|",
         f"| full probing / head, {r['open_cells']} open cells | {r['head_over_probing']:.0f} |",
-        f"| plain loop / probing | {r['probing_over_plain_loop']:.2f} |",
-        f"| plain loop / probing in bfloat16 | {r['low_precision_over_plain_loop']:.2f} |",
+        f"| plain loop / full probing, {r['open_cells']} open cells | {r['probing_over_plain_loop']:.2f} |",
+        f"| the same in bfloat16 | {r['low_precision_over_plain_loop']:.2f} |",
+        f"| plain loop / probing by default, puzzles of {r['puzzles_open_cells']:.0f} open cells on average "
+        f"({r['puzzles']}, {r['puzzles_passes']:.0f} passes each) | {r['default_over_plain_loop']:.2f} |",
         f"| probing's share of the rate of a large matrix product | {r['share_of_matrix_product']:.2f} |",
     ]
     text = (

@@ -15,6 +15,7 @@ Tokens = Int[Tensor, "B N"]  # ids 0..V-1; V is the mask
 Masked = Bool[Tensor, "B N"]  # True where the position is still open
 LogProbs = Float[Tensor, "B N V"]  # nats, normalised over V
 Hidden = Float[Tensor, "B N D"]
+Outside = Float[Tensor, "B N"]  # share of probability
 Attention = Float[Tensor, "B heads N N"]
 PairBatch = Float[Tensor, "B N N"]
 

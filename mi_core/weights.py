@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mi_core.errors import FormatError, InputError
@@ -60,6 +61,37 @@ def read_header(path: Path, kind: str) -> WeightsHeader:
 def load_weights(path: Path, kind: str) -> tuple[WeightsHeader, dict[str, Tensor]]:
     """Header and weights. Raises as `read_header`."""
     return _read(path, kind, with_tensors=True)
+
+
+def read_any(path: Path, kind: str) -> tuple[WeightsHeader | None, dict[str, Tensor]]:
+    """Tensors of a foreign `.safetensors` or `.pth` file (without a header of ours), or of a file of `kind`.
+
+    A `.pth` is unpickled for tensors alone (`weights_only`): it cannot run code.
+
+    Raises:
+        InputError: no such file.
+        FormatError: not a weight file, or one of another kind or version.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no weight file at {path}.")
+    if path.suffix == ".safetensors":
+        header = _read(path, kind, with_tensors=True) if _is_ours(path) else None
+        return header or (None, load_file(path))
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # a damaged or hostile file makes the reader raise anything
+        raise FormatError(f"{path.name} is not a readable weight file (damaged, cut short, or not tensors).") from error
+    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise FormatError(f"{path.name} does not hold a state dict (names and tensors).")
+    return None, tensors
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return "kind" in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return True  # let the usual reader say what is wrong
 
 
 def fill_network(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

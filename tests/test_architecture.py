@@ -22,7 +22,7 @@ LEVELS = [  # a module or package may import only from levels above its own line
     {"models"},
     {"probing", "head", "selection", "agreement"},
     {"strategies"},
-    {"decoding", "sources", "catalog"},
+    {"decoding", "sources", "catalog", "inputs"},
     {"evaluation", "training", "teaching", "postmortem", "stepcost"},
     {"report"},
     {"standings"},

@@ -8,7 +8,18 @@ import torch
 
 from mi_core import catalog
 from mi_core.errors import FormatError, InputError
-from mi_core.evaluation import Contestant, bench_estimator, bench_generate, bench_sudoku, mean, share
+from mi_core.evaluation import (
+    Contestant,
+    bench_estimator,
+    bench_generate,
+    bench_speed,
+    bench_sudoku,
+    mean,
+    share,
+)
+from mi_core.head import build_head, config_for
+from mi_core.models.protocol import ModelOutput
+from mi_core.models.sudoku import SudokuConfig, SudokuModel, SudokuNetwork
 from mi_core.report import read_record, tables, write_record
 from mi_core.sources import HeadSource
 from mi_core.sudoku.board import VOCAB, from_digits, to_digits
@@ -67,6 +78,32 @@ def test_estimator_scores_have_the_promised_keys() -> None:
     blanks = (states == 9).sum(1).double()
     assert row["passes_probing"] <= float((1 + 9 * blanks).mean()), "no more than 1 + N V"
     assert sum(band["states"] for band in row["by_mask_ratio"]) == len(states) == row["states"]
+
+
+def test_speeds_are_ratios_of_the_same_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that counts forward passes in place of seconds: every ratio is then known beforehand."""
+    network = SudokuNetwork(SudokuConfig(n_layers=1, width=8, n_heads=1, feedforward=8))
+    model = _Counting(network)
+    head = build_head(config_for("paper", model(torch.full((1, 81), 9))))
+    monkeypatch.setattr("mi_core.evaluation.time.perf_counter", lambda: float(model.rows))
+    monkeypatch.setattr("mi_core.evaluation._matrix_product", lambda: model(torch.full((10, 81), 9)))
+    one_open = from_digits(next(iter(Solver().solutions(to_digits(TWO_WAYS), limit=1))))
+    one_open[40] = VOCAB.mask_id
+    row = bench_speed(model, model, head, one_open[None], repeats=2)
+    assert row["passes"] == 1 + 81 * 9 == row["head_over_probing"]
+    assert row["probing_over_plain_loop"] == row["low_precision_over_plain_loop"] == 1.0
+    assert row["puzzles_passes"] <= 10 and row["puzzles_open_cells"] == 1 and row["default_over_plain_loop"] >= 1
+    assert row["low_precision_largest_difference"] == 0
+
+
+class _Counting(SudokuModel):
+    """Counts the boards that it was shown."""
+
+    rows = 0
+
+    def __call__(self, tokens: torch.Tensor) -> ModelOutput:
+        self.rows += len(tokens)
+        return super().__call__(tokens)
 
 
 def test_labels_of_contestants() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mi_core.errors import InputError
-from mi_core.shapes import Attention, Hidden, LogProbs, Masked, Tokens
+from mi_core.shapes import Attention, Hidden, LogProbs, Masked, Outside, Tokens
 from mi_core.vocab import Vocab
 
 
@@ -23,6 +23,7 @@ class ModelOutput:
     hidden: Hidden  # float32 final hidden states, the input of the paper's MI head
     layers: tuple[Hidden, ...] = ()  # states after the embedding and after each block, where the model exposes them
     attention: tuple[Attention, ...] = ()  # weights of each block, query first, where the model exposes them
+    outside: Outside | None = None  # mass that the network gave to other symbols before renormalisation
 
 
 @runtime_checkable

@@ -1,0 +1,108 @@
+"""What protein models are trained on: family alignments without their gaps, and general sequences beside them."""
+
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mi_core.errors import InputError
+from mi_core.proteins.families import MAX_BYTES, read_family, weights
+from mi_core.proteins.files import read_text
+from mi_core.proteins.sequence import AMINO_ACIDS
+from mi_core.training.proteins import Corpus
+
+SHORTEST = 20  # residues; shorter ones are fragments
+HELD_OUT = 0.05  # of every family
+
+
+def family_name(path: Path) -> str:
+    """The family that a file is named after: PF00014 of `PF00014_mgap6.fasta.gz`."""
+    return re.split(r"[._]", path.name, maxsplit=1)[0]
+
+
+def alignments_in(paths: Sequence[Path]) -> list[Path]:
+    """The files among `paths`, and every file in the folders among them.
+
+    Raises:
+        InputError: there is no such file or folder.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"There is no alignment at {path}.")
+        found += sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    return found
+
+
+def corpus_of(
+    alignments: Sequence[Path],
+    *,
+    general: Path | None = None,
+    general_share: float = 0.1,
+    left_out: Collection[str] = (),
+    seed: int = 0,
+) -> tuple[Corpus, dict[str, list[str]]]:
+    """Training sequences with their weights, and those held out of each family.
+
+    Within a family sequences that are 80 % identical count as one. Families are drawn in proportion to the square root
+    of their effective number of sequences, so that large ones do not crowd out small ones. A sequence that is held out
+    of one file is in none of the others.
+
+    Args:
+        general: FASTA of sequences of any kind, drawn with probability `general_share`.
+        left_out: families (`family_name`) of which nothing is trained on.
+
+    Raises:
+        InputError, FormatError: no alignments, or one that cannot be read.
+    """
+    if not alignments:
+        raise InputError("Name at least one alignment to train on (FASTA, A2M or Stockholm).")
+    rng = np.random.default_rng(seed)
+    held: dict[str, list[str]] = {}
+    kept: list[tuple[str, float]] = []
+    for path in sorted(alignments, key=lambda p: p.name):
+        family = read_family(path)
+        rows = list(zip(family.sequences(), weights(family.rows).tolist(), strict=True))
+        rows = [(letters, weight) for letters, weight in rows if len(letters) >= SHORTEST]
+        aside = rng.random(len(rows)) < (1 if family_name(path) in left_out else HELD_OUT)
+        held.setdefault(family_name(path), []).extend(row[0] for row, out in zip(rows, aside, strict=True) if out)
+        mine = [row for row, out in zip(rows, aside, strict=True) if not out]
+        share = sum(weight for _, weight in mine) ** -0.5 if mine else 0.0
+        kept += [(letters, weight * share) for letters, weight in mine]
+    unseen = {letters for group in held.values() for letters in group}
+    kept = [row for row in kept if row[0] not in unseen]
+    kept += _general(general, general_share * sum(weight for _, weight in kept) / (1 - general_share))
+    origin = {
+        "families": sorted(set(held) - set(left_out)),
+        "left_out": sorted(left_out),
+        "held_out_share": HELD_OUT,
+        "general": general.name if general else None,
+        "general_share": general_share if general else 0,
+        "sequences": len(kept),
+        "seed": seed,
+    }
+    letters, drawn = zip(*kept, strict=True)
+    return Corpus(tuple(letters), np.array(drawn), origin), held
+
+
+def _general(path: Path | None, total: float) -> list[tuple[str, float]]:
+    """General sequences of the 20 amino acids alone, with equal weights that sum to `total`."""
+    if path is None:
+        return []
+    text = read_text(path, limit=MAX_BYTES, what="sequence")
+    found = ["".join(part.splitlines()[1:]).upper() for part in text.split(">") if part.strip()]
+    found = [letters for letters in found if len(letters) >= SHORTEST and set(letters) <= set(AMINO_ACIDS)]
+    return [(letters, total / len(found)) for letters in found]
+
+
+def sample_of(held: dict[str, list[str]], count: int, *, seed: int = 0) -> list[str]:
+    """`count` held-out sequences at most, the families taking turns."""
+    generator = torch.Generator().manual_seed(seed)
+    queues = []
+    for group in held.values():
+        order = torch.randperm(len(group), generator=generator).tolist()
+        queues.append([group[i] for i in order])
+    longest = max((len(queue) for queue in queues), default=0)
+    return [queue[k] for k in range(longest) for queue in queues if k < len(queue)][:count]

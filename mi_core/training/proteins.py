@@ -1,0 +1,171 @@
+"""`train esmc-mini` and `train family`: a small ESM-C on protein families, on a CPU in under an hour.
+
+Loss: cross-entropy of the true residue at every masked position, averaged over the masked positions of the batch; the
+share that is masked is drawn from U[0, 1] for each sequence, so that the model is a masked diffusion model and not only
+a masked language model at 15 %. Several sequences share a row of fixed length; ESM-C keeps them apart by their number.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mi_core.errors import InputError
+from mi_core.models.esmc import KIND, EsmcModel, build_esmc, load_esmc_file
+from mi_core.proteins.sequence import VOCAB
+from mi_core.training.loop import Losses, Run, Schedule
+from mi_core.training.progress import Cancel, Report
+from mi_core.weights import WeightsHeader, read_header, save_weights
+
+_NOT_PREDICTED = -100  # what cross_entropy leaves out
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Sequences and how often each is drawn."""
+
+    sequences: tuple[str, ...]  # letters of the 20 amino acids
+    weights: NDArray[np.float64]  # (S,), any positive scale
+    origin: dict[str, Any]  # what a weight file says of the data
+
+    def __post_init__(self) -> None:
+        if not self.sequences or len(self.sequences) != len(self.weights):
+            raise InputError(f"{len(self.sequences)} sequences and {len(self.weights)} weights cannot be trained on.")
+
+    def draw(self, rng: np.random.Generator) -> str:
+        """One sequence, by weight."""
+        place = np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right")
+        return self.sequences[min(int(place), len(self.sequences) - 1)]
+
+    @property
+    def _cumulative(self) -> NDArray[np.float64]:
+        if "_sums" not in self.__dict__:
+            object.__setattr__(self, "_sums", np.cumsum(self.weights))
+        sums: NDArray[np.float64] = self.__dict__["_sums"]
+        return sums
+
+
+@dataclass(frozen=True)
+class ProteinTraining(Schedule):
+    """Settings of one run. The defaults give a model of 2.7M parameters."""
+
+    rows: int = 24  # rows of a batch
+    row: int = 256  # tokens of a row; longer sequences are cut to a random window
+    d_model: int = 192
+    n_heads: int = 6
+    n_layers: int = 6
+    start: str | None = None  # a weight file to start from instead of random weights
+
+
+def train_protein_model(
+    out: Path,
+    corpus: Corpus,
+    held_out: Sequence[str],
+    settings: ProteinTraining,
+    *,
+    report: Report = print,
+    cancel: Cancel = lambda: False,
+) -> Path:
+    """Train, or go on with the run found beside `out`, and write the averaged weights to `out`.
+
+    Args:
+        held_out: sequences that are not in `corpus`, for the loss that the header reports.
+
+    Returns:
+        `out`. A run keeps its state in `out` + `.run/`; the same command picks it up.
+    """
+    network = _first_network(settings)
+    run = Run(out.with_name(out.name + ".run"), network, network.transformer, settings)
+    packer = Packer(network.tokenizer, settings.rows, settings.row)
+    report(f"{run.parameters:,} parameters; {len(corpus.sequences):,} sequences; starting at step {run.step}")
+
+    def loss_of(forward: nn.Module, rng: np.random.Generator) -> tuple[Tensor, Losses]:
+        tokens, target, numbers = packer.batch(corpus, rng)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = forward(sequence_tokens=tokens, sequence_id=numbers).sequence_logits
+        loss = F.cross_entropy(logits.float().flatten(0, 1), target.flatten(), ignore_index=_NOT_PREDICTED)
+        return loss, {"loss": loss.item()}
+
+    def write() -> None:
+        metrics = {"held_out_loss": round(held_out_loss(EsmcModel(run.average.module, name="check"), held_out), 4)}
+        trained = {**asdict(settings), **run.origin(), "data": corpus.origin}
+        if settings.start is not None:  # keep the history, not where it lay
+            start = Path(settings.start)
+            trained |= {"start": start.name, "before": read_header(start, KIND).training}
+        size = {name: getattr(settings, name) for name in ("d_model", "n_heads", "n_layers")}
+        tensors = {name: value.half() for name, value in run.average.module.state_dict().items()}
+        save_weights(out, tensors, WeightsHeader(KIND, size, training=trained, metrics=metrics))
+        report(f"held-out loss {metrics['held_out_loss']}")
+
+    run.descend(loss_of, write, report=report, cancel=cancel)
+    return out
+
+
+def _first_network(settings: ProteinTraining) -> Any:
+    torch.manual_seed(settings.seed)  # of the initial weights; everything later draws from the run's generator
+    if settings.start is not None:
+        return load_esmc_file(Path(settings.start), name="start").network.train().requires_grad_(True)
+    network = build_esmc(d_model=settings.d_model, n_heads=settings.n_heads, n_layers=settings.n_layers)
+    for block in network.transformer.blocks:  # a new network is the identity: it trains from the first step
+        nn.init.zeros_(block.attn.out_proj.weight)
+        nn.init.zeros_(block.ffn[-1].weight)
+    return network
+
+
+class Packer:
+    """Turns sequences into batches of whole rows."""
+
+    def __init__(self, tokenizer: Any, rows: int, row: int) -> None:
+        self.rows, self.row = rows, row
+        ids = np.full(128, -1, dtype=np.int64)
+        ids[[ord(s) for s in VOCAB.symbols]] = tokenizer.convert_tokens_to_ids(list(VOCAB.symbols))
+        self.ids, self.mask, self.pad = ids, tokenizer.mask_token_id, tokenizer.pad_token_id
+        self.first, self.last = tokenizer.cls_token_id, tokenizer.eos_token_id
+
+    def batch(self, corpus: Corpus, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens with masks, what to predict (`_NOT_PREDICTED` elsewhere), sequence numbers; each (rows, row)."""
+        shape = (self.rows, self.row)
+        tokens, target = np.full(shape, self.pad), np.full(shape, _NOT_PREDICTED)
+        numbers = np.zeros(shape, dtype=np.int64)
+        part = self._window(corpus.draw(rng), rng)
+        for r in range(self.rows):
+            at, number = 0, 1
+            while part.size + 2 <= self.row - at:  # what does not fit opens the next row: long ones are not passed over
+                inside = slice(at + 1, at + 1 + part.size)
+                masked = rng.random(part.size) < rng.random()
+                masked[rng.integers(part.size)] = True
+                tokens[r, at], tokens[r, inside.stop] = self.first, self.last
+                tokens[r, inside] = np.where(masked, self.mask, part)
+                target[r, inside] = np.where(masked, part, _NOT_PREDICTED)
+                numbers[r, at : inside.stop + 1] = number
+                at, number = inside.stop + 1, number + 1
+                part = self._window(corpus.draw(rng), rng)
+        return torch.from_numpy(tokens), torch.from_numpy(target), torch.from_numpy(numbers)
+
+    def _window(self, sequence: str, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Ids of a sequence, cut to what a row holds at a random place."""
+        room = self.row - 2
+        start = rng.integers(len(sequence) - room + 1) if len(sequence) > room else 0
+        return self.ids[np.frombuffer(sequence[start : start + room].encode(), dtype=np.uint8)]
+
+
+@torch.no_grad()
+def held_out_loss(model: EsmcModel, sequences: Sequence[str], *, seed: int = 0) -> float:
+    """Mean negative log-likelihood of a masked residue, nats, each sequence masked once with a ratio from U[0, 1]."""
+    training = model.network.training
+    model.network.eval()
+    rng, losses = np.random.default_rng(seed), []
+    for sequence in sequences:
+        tokens = VOCAB.encode(sequence)
+        masked = torch.from_numpy(rng.random(len(tokens)) < rng.random())
+        masked[rng.integers(len(tokens))] = True
+        log_probs = model(tokens.masked_fill(masked, VOCAB.mask_id)[None]).log_probs[0]
+        losses.append(-log_probs.gather(-1, tokens[:, None])[:, 0][masked.to(log_probs.device)])
+    model.network.train(training)
+    return float(torch.cat(losses).mean())
