@@ -6,7 +6,7 @@ Results go to standard output (`--json`: one JSON document with stable keys), pr
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from mi_core import catalog
 from mi_core.agreement import peer_matrix
+from mi_core.coupling import Case, MapRecipe, bench_contacts, chain_case, family_case
 from mi_core.decoding import MISource, decode
 from mi_core.errors import InputError, MiCoreError, SettingError, UnknownName
 from mi_core.evaluation import Contestant, bench_estimator, bench_generate, bench_speed, bench_sudoku
@@ -196,6 +197,43 @@ def _bench_generate(arguments: argparse.Namespace) -> Answer:
     return rows, _table(rows, ["nfe", "valid", "valid_ci", "distinct", "n", "seconds"])
 
 
+def _bench_protein(arguments: argparse.Namespace) -> Answer:
+    model, recipe = _model(arguments), MapRecipe(arguments.masks, arguments.ratio, seed=arguments.seed)
+    head = _head(arguments) if arguments.with_head else None
+    rows: list[dict[str, Any]] = []
+    for case in _protein_cases(arguments):
+        bar = _Bar()
+
+        def show(done: int, total: int, bar: _Bar = bar, name: str = case.name) -> None:
+            bar(done, total, name)
+
+        rows += bench_contacts(model, case, recipe, head=head, progress=show)
+    lines = ["family        L  route            APC    L/5   L/2     L  chance"]
+    for row in rows:
+        scores = "".join(f"{row[key]:6.2f}" for key in ("p_l5", "p_l2", "p_l", "chance"))
+        lines.append(
+            f"{row['family']:10.10} {row['l']:4}  {row['route']:15}  {'yes' if row['apc'] else 'no ':3} {scores}"
+        )
+    return rows, "\n".join(lines)
+
+
+def _protein_cases(arguments: argparse.Namespace) -> Iterator[Case]:
+    if not arguments.family + arguments.structures:
+        raise InputError("Name a family with --family ALIGNMENT,STRUCTURE or a structure with --structure.")
+    for text in arguments.family:
+        alignment, structure, *rest = text.split(",") if "," in text else (text, "")
+        options = dict(part.partition("=")[::2] for part in filter(None, rest))
+        unknown = set(options) - {"mapping", "chain", "row"}
+        if unknown or not structure:
+            raise SettingError(f"--family is ALIGNMENT,STRUCTURE[,mapping=FILE][,chain=A][,row=NAME], got {text!r}.")
+        mapping = Path(options["mapping"]) if "mapping" in options else None
+        yield family_case(
+            Path(alignment), Path(structure), chain_id=options.get("chain"), mapping=mapping, row=options.get("row")
+        )
+    for path in arguments.structures:
+        yield chain_case(path.name.split(".")[0], read_structure(path).chain())
+
+
 def _bench_estimator(arguments: argparse.Namespace) -> Answer:
     from mi_core.training.labels import random_states
 
@@ -269,6 +307,7 @@ def _train_head(arguments: argparse.Namespace) -> Answer:
         epochs=arguments.epochs,
         minutes=arguments.minutes,
         seed=arguments.seed,
+        start=str(arguments.start) if arguments.start else None,
     )
     origin = {
         "data": "probed MI (mass .995, 12 positions a state) of half random, half decoding states of our generator"
@@ -414,6 +453,23 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--boards", type=_positive, default=200)
     _add_contestants(generate)
     generate.set_defaults(temperature=1.0)
+    protein = _command(bench, "protein", _bench_protein, "contacts among the strongest pairs")
+    _add_model(protein)
+    protein.add_argument(
+        "--family",
+        action="append",
+        default=[],
+        metavar="ALIGNMENT,STRUCTURE[,mapping=FILE][,chain=A][,row=NAME]",
+        help="a family and the structure of one member; compared with direct coupling analysis",
+    )
+    protein.add_argument(
+        "--structure", dest="structures", type=Path, action="append", default=[], help="one without a family"
+    )
+    protein.add_argument("--masks", type=_positive, default=24, help="states that a map is the mean of")
+    protein.add_argument("--ratio", type=float, default=0.9, help="share of the residues hidden in each")
+    protein.add_argument("--seed", type=int, default=0)
+    protein.add_argument("--with-head", action="store_true", help="also the map of the MI head")
+    protein.set_defaults(model="esmc-mini")
     estimator = _command(bench, "estimator", _bench_estimator, "the head against probing on unseen states")
     _add_model(estimator)
     estimator.add_argument("--states", type=_positive, default=100)
@@ -421,7 +477,7 @@ def _parser() -> argparse.ArgumentParser:
     speed = _command(bench, "speed", _bench_speed, "wall-clock ratios in one run")
     _add_model(speed)
     speed.add_argument("--repeats", type=_positive, default=3)
-    for measured in (sudoku, generate, estimator, speed):
+    for measured in (sudoku, generate, protein, estimator, speed):
         measured.add_argument("--record", type=Path, help="also store the result with command, date and machine")
 
     train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")
@@ -447,6 +503,7 @@ def _parser() -> argparse.ArgumentParser:
     head.add_argument("--labels", type=Path, default=Path("runs/labels"), help="folder of label shards")
     head.add_argument("--shards", type=_positive, default=64, help="shards of 64 states")
     head.add_argument("--label-minutes", type=float)
+    head.add_argument("--start", type=Path, help="go on from this head, with a new schedule")
     head.add_argument("--epochs", type=_positive, default=30)
     head.add_argument("--minutes", type=float)
     head.add_argument("--seed", type=int, default=3)

@@ -9,7 +9,8 @@ import torch
 
 from mi_core import catalog
 from mi_core.agreement import agreement, peer_matrix
-from mi_core.errors import FormatError
+from mi_core.errors import FormatError, InputError
+from mi_core.head import KIND as HEAD_KIND
 from mi_core.head import load_head_file
 from mi_core.information import entropy
 from mi_core.models.sudoku import KIND, SudokuConfig, load_sudoku
@@ -212,3 +213,18 @@ def test_a_head_learns_its_labels(tmp_path: Path, variant: str) -> None:
     losses = _losses(lines)
     assert losses[-1] < 0.6 * losses[0]
     assert load_head_file(out).config.variant == variant
+
+
+def test_a_head_can_go_on_from_another(tmp_path: Path) -> None:
+    model = catalog.load_model("sudoku")
+    tokens = random_states(4, seed=1)
+    labels = LabelSet(tokens, torch.zeros(4, 81, 81), torch.zeros(4, dtype=torch.bool))
+    start, out = catalog.head_file("sudoku", "paper"), tmp_path / "head.safetensors"
+    settings = HeadTraining(variant="paper", epochs=1, start=str(start))
+    train_head(model, labels, out, settings, report=lambda line: None)
+    header, tensors = load_weights(out, HEAD_KIND)
+    assert header.training["start"] == start.name and header.training["before"]["steps_done"] > 100
+    before = load_weights(start, HEAD_KIND)[1]
+    assert 0 < max((tensors[name] - before[name]).abs().max() for name in tensors) < 0.05, "one step away"
+    with pytest.raises(InputError, match="is no marginals head"):
+        train_head(model, labels, out, replace(settings, variant="marginals"), report=lambda line: None)

@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mi_core.head import KIND, MIHead, build_head, config_for
+from mi_core.errors import InputError
+from mi_core.head import KIND, MIHead, build_head, config_for, load_head_file
 from mi_core.models.protocol import Model, ModelOutput
 from mi_core.training.labels import LabelSet
 from mi_core.training.progress import Cancel, Clock, Report, cosine_with_warmup
-from mi_core.weights import WeightsHeader, save_weights
+from mi_core.weights import WeightsHeader, read_header, save_weights
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class HeadTraining:
     weight_decay: float = 0.01
     seed: int = 3
     report_every: int = 50
+    start: str | None = None  # a head to go on from, of the same variant
 
 
 Augment = Callable[[np.random.Generator, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -57,7 +59,7 @@ def train_head(
         origin: what the header says of the labels.
     """
     torch.manual_seed(settings.seed)
-    head = build_head(config_for(settings.variant, model(labels.tokens[:1])))
+    head = _first_head(settings, model(labels.tokens[:1]))
     held = min(_HELD_OUT, max(1, len(labels) // 10))
     train = np.arange(held, len(labels))
     steps = settings.epochs * -(-len(train) // settings.batch)
@@ -89,9 +91,27 @@ def train_head(
             report(f"step {step}  loss {np.mean(losses):.5f}  held-out R2 {score:.4f}  left {clock.eta(step)}")
             losses.clear()
     trained = {**asdict(settings), "states": len(labels), "steps_done": step, **(origin or {})}
+    if settings.start is not None:  # keep the history, not where it lay
+        start = Path(settings.start)
+        trained |= {"start": start.name, "before": read_header(start, KIND).training}
     header = WeightsHeader(KIND, head.config.to_dict(), training=trained, metrics={"held_out_r2": round(score, 4)})
     save_weights(out, head.state_dict(), header)
     return head.eval().requires_grad_(False)
+
+
+def _first_head(settings: HeadTraining, output: ModelOutput) -> MIHead:
+    """A new head for a model that answers like `output`, or the one to go on from.
+
+    Raises:
+        InputError: that one is of another variant or belongs to a model of another size.
+    """
+    config = config_for(settings.variant, output)
+    if settings.start is None:
+        return build_head(config)
+    head = load_head_file(Path(settings.start))
+    if head.config != config:
+        raise InputError(f"{Path(settings.start).name} is no {settings.variant} head of a model of this size.")
+    return head.train().requires_grad_(True)
 
 
 def _batches(

@@ -1,0 +1,183 @@
+"""One MI map for a protein, and how many of its strongest pairs touch in the structure.
+
+MI belongs to a state: which residues are hidden decides how strongly two of them depend on each other. A map of the
+protein is the mean over many states, each with a random set of residues hidden; a pair counts where both are.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mi_core.errors import Cancelled, InputError
+from mi_core.head import MIHead, predict
+from mi_core.models.protocol import Model
+from mi_core.probing import probe
+from mi_core.proteins.contacts import ContactMap, apc, contact_map, precisions
+from mi_core.proteins.dca import covariance_mi, mean_field_dca
+from mi_core.proteins.families import Family, place_row, read_family, read_mapping, weights
+from mi_core.proteins.sequence import VOCAB
+from mi_core.proteins.structure import Chain, read_structure
+from mi_core.shapes import PairMatrix, Row
+
+Progress = Callable[[int, int], None]
+Cancel = Callable[[], bool]
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class MapRecipe:
+    """How a map is made."""
+
+    masks: int = 24  # states
+    ratio: float = 0.9  # share of the residues that is hidden in each
+    mass: float = 0.99  # of the tokens tried, see `mi_core.probing.probe`
+    seed: int = 0
+
+
+def mean_map(
+    model: Model,
+    tokens: Row,
+    recipe: MapRecipe,
+    *,
+    head: MIHead | None = None,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> tuple[PairMatrix, int]:
+    """Mean MI of every pair over the states of `recipe`, nats, and the passes it took.
+
+    Args:
+        tokens: (N,) the whole sequence, nothing hidden.
+        head: estimate with it, one pass a state, instead of probing.
+        progress: called after every state with the states done and in all.
+
+    Raises:
+        InputError: a pair was hidden together in none of the states.
+        Cancelled: `cancel` said so.
+    """
+    generator = torch.Generator().manual_seed(recipe.seed)
+    total = torch.zeros(len(tokens), len(tokens), dtype=torch.float64)
+    times, passes = torch.zeros_like(total), 0
+    for k in range(recipe.masks):
+        if cancel is not None and cancel():
+            raise Cancelled(f"The map was cancelled after {k} of {recipe.masks} states.")
+        hidden = torch.randperm(len(tokens), generator=generator)[: max(2, round(recipe.ratio * len(tokens)))]
+        state = tokens.index_fill(0, hidden, VOCAB.mask_id)
+        if head is None:
+            result = probe(model, state, mass=recipe.mass, cancel=cancel)
+            total, passes = total + result.mi, passes + result.passes
+        else:
+            total, passes = total + predict(head, model, state[None], model(state[None]))[0].double().cpu(), passes + 1
+        masked = state == VOCAB.mask_id
+        times += masked[:, None] & masked[None, :]
+        if progress is not None:
+            progress(k + 1, recipe.masks)
+    if not bool((times > 0).all()):
+        raise InputError(f"{recipe.masks} states leave pairs that were never hidden together; take more of them.")
+    return (total / times).fill_diagonal_(0), passes
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A protein whose contacts are known, and the family it belongs to, if there is one."""
+
+    name: str
+    tokens: Row  # (L,) the residues that count
+    columns: Row  # (L,) the alignment column of each; 0..L-1 without an alignment
+    truth: ContactMap  # over the columns
+    family: Family | None = None
+
+    def over_columns(self, matrix: Float[Tensor, "L L"]) -> PairMatrix:
+        """A matrix over the residues (L, L) as one over the columns (N, N), NaN where a column has no residue."""
+        size = len(self.truth.resolved)
+        whole = torch.full((size, size), torch.nan, dtype=torch.float64)
+        whole[self.columns[:, None], self.columns[None, :]] = matrix.double()
+        return whole
+
+
+def chain_case(name: str, chain: Chain, *, definition: str = "beta") -> Case:
+    """A chain on its own; residues that are none of the 20 are left out."""
+    columns = (chain.tokens != VOCAB.mask_id).nonzero()[:, 0]
+    return Case(name, chain.tokens[columns], columns, contact_map(chain, definition=definition))
+
+
+def family_case(
+    alignment: Path,
+    structure: Path,
+    *,
+    chain_id: str | None = None,
+    mapping: Path | None = None,
+    row: str | None = None,
+) -> Case:
+    """A family with a structure of one of its members.
+
+    Args:
+        mapping: a table of columns and residues, `mi_core.proteins.families.read_mapping`.
+        row: without a mapping, the aligned sequence that lies on the structure; the first of the alignment if None.
+
+    Raises:
+        InputError, FormatError: a file that cannot be read, or nothing in common.
+    """
+    family, chain = read_family(alignment), read_structure(structure).chain(chain_id)
+    reference = family.row(row) if row else family.rows[0]
+    placed = read_mapping(mapping, chain, family.columns) if mapping else place_row(reference, chain)
+    known = placed.residues >= 0
+    columns = known.nonzero()[:, 0]
+    letters = chain.tokens[placed.residues[columns]]
+    columns, letters = columns[letters != VOCAB.mask_id], letters[letters != VOCAB.mask_id]
+    if len(columns) < 20:
+        raise InputError(f"Only {len(columns)} columns of {alignment.name} lie on residues of {structure.name}.")
+    name = alignment.name.split(".")[0]
+    return Case(name, letters, columns, contact_map(chain, residues=placed.residues), family)
+
+
+def bench_contacts(
+    model: Model,
+    case: Case,
+    recipe: MapRecipe,
+    *,
+    head: MIHead | None = None,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Rows:
+    """Precision of the strongest pairs at L/5, L/2 and L, by range, with and without average-product correction.
+
+    Routes: probed MI of the model (and of the head); of the alignment, where there is one, covariance MI and mean-field
+    direct coupling analysis.
+    """
+    rows = []
+    for route, chosen in (("probing", None), *((("head", head),) if head is not None else ())):
+        matrix, passes = mean_map(model, case.tokens, recipe, head=chosen, progress=progress, cancel=cancel)
+        for corrected in (True, False):
+            scores = case.over_columns(apc(matrix) if corrected else matrix)
+            rows.append({**_scored(case, scores, route, corrected), "passes": passes})
+    if case.family is not None:
+        counted = weights(case.family.rows)
+        for route, matrix in (
+            ("covariance-mi", covariance_mi(case.family.rows, counted)),
+            ("mean-field-dca", mean_field_dca(case.family.rows, counted)),
+        ):
+            rows.append(_scored(case, apc(matrix), route, True))
+    reference = next((row["p_l2"] for row in rows if row["route"] == "mean-field-dca"), None)
+    return [{**row, "dca_p_l2": reference} for row in rows]
+
+
+def _scored(case: Case, scores: PairMatrix, route: str, corrected: bool) -> dict[str, Any]:
+    found = precisions(scores, case.truth, length=len(case.tokens))
+    by_range = {
+        name: {p.label: round(p.precision, 3) for p in found if p.range == name} for name in ("short", "medium", "long")
+    }
+    whole = {p.label: p for p in found if p.range == "all"}
+    return {
+        "family": case.name,
+        "l": len(case.tokens),
+        "route": route,
+        "apc": corrected,
+        **{f"p_{label.lower().replace('/', '')}": round(p.precision, 4) for label, p in whole.items()},
+        "chance": round(whole["L"].chance, 4),
+        "by_range": by_range,
+    }

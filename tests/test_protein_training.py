@@ -1,0 +1,151 @@
+"""Training of protein models, small: what is fed, that it learns, that it resumes, that nothing held out is seen."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mi_core.errors import InputError
+from mi_core.models.esmc import KIND, build_esmc, load_esmc_file
+from mi_core.proteins.sequence import AMINO_ACIDS
+from mi_core.training.protein_data import alignments_in, corpus_of, family_name, sample_of
+from mi_core.training.proteins import Corpus, Packer, ProteinTraining, held_out_loss, train_protein_model
+from mi_core.weights import load_weights, read_header
+
+PERIODIC = tuple("ACDEFGHIKL" * 3 for _ in range(4))
+
+
+def _corpus(sequences: tuple[str, ...] = PERIODIC, weights: list[float] | None = None) -> Corpus:
+    return Corpus(sequences, np.array(weights or [1.0] * len(sequences)), {"what": "a test"})
+
+
+def _settings(steps: int, **others: Any) -> ProteinTraining:
+    small = {"rows": 4, "row": 64, "d_model": 32, "n_heads": 2, "n_layers": 1, "warmup": 5, "checkpoint_every": 4}
+    return ProteinTraining(steps=steps, average=0.9, **{**small, **others})
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return build_esmc(d_model=16, n_heads=1, n_layers=1).tokenizer
+
+
+def test_rows_hold_whole_sequences_each_with_its_number(tokenizer: Any) -> None:
+    packer = Packer(tokenizer, rows=6, row=70)
+    tokens, target, numbers = packer.batch(_corpus((AMINO_ACIDS, "ACD" * 7)), np.random.default_rng(0))
+    assert tokens.shape == target.shape == numbers.shape == (6, 70)
+    masked = target >= 0
+    assert torch.equal(masked, tokens == tokenizer.mask_token_id)
+    for row in range(6):
+        for number in range(1, int(numbers[row].max()) + 1):
+            at = (numbers[row] == number).nonzero()[:, 0]
+            assert at[-1] - at[0] + 1 == len(at), "a sequence is not cut in two"
+            ids = torch.where(masked[row], target[row], tokens[row])[at]
+            text = tokenizer.decode(ids).replace(" ", "")
+            assert text in (f"<cls>{AMINO_ACIDS}<eos>", "<cls>" + "ACD" * 7 + "<eos>")
+            assert masked[row, at].any(), "something is to be predicted"
+        assert (tokens[row][numbers[row] == 0] == tokenizer.pad_token_id).all()
+    ratios = masked.sum(1).double() / (numbers > 0).sum(1)
+    assert ratios.max() - ratios.min() > 0.1
+
+
+def test_long_sequences_are_cut_at_random_places(tokenizer: Any) -> None:
+    packer = Packer(tokenizer, rows=8, row=12)
+    tokens, target, _ = packer.batch(_corpus((AMINO_ACIDS,)), np.random.default_rng(1))
+    whole = torch.where(target >= 0, target, tokens)
+    assert (whole[:, 0] == tokenizer.cls_token_id).all() and (whole[:, 11] == tokenizer.eos_token_id).all()
+    assert len(set(whole[:, 1].tolist())) > 2
+
+
+def test_sequences_are_drawn_by_weight() -> None:
+    rng = np.random.default_rng(0)
+    corpus = _corpus(("AAA", "CCC", "DDD"), [1.0, 0.0, 3.0])
+    drawn = [corpus.draw(rng) for _ in range(2000)]
+    assert drawn.count("CCC") == 0 and 0.2 < drawn.count("AAA") / 2000 < 0.3
+    with pytest.raises(InputError, match="0 sequences"):
+        Corpus((), np.array([]), {})
+
+
+def test_packing_keeps_sequences_apart(tokenizer: Any) -> None:
+    """The same sequence gets the same answer alone and beside another one in its row."""
+    torch.manual_seed(0)
+    network = build_esmc(d_model=32, n_heads=2, n_layers=2).eval()
+    ids = torch.tensor([tokenizer.convert_tokens_to_ids(["<cls>", *"ACDEF", "<eos>"])])
+    other = torch.tensor([tokenizer.convert_tokens_to_ids(["<cls>", *"WWYWW", "<eos>"])])
+    numbers = torch.tensor([[1] * 7 + [2] * 7])
+    with torch.no_grad():
+        alone = network(sequence_tokens=ids).sequence_logits
+        both = network(sequence_tokens=torch.cat([other, ids], dim=1), sequence_id=numbers).sequence_logits
+    torch.testing.assert_close(alone, both[:, 7:], atol=1e-5, rtol=0)
+
+
+def test_it_learns_and_an_interrupted_run_ends_with_the_same_weights(tmp_path: Path) -> None:
+    whole, halves = tmp_path / "whole.safetensors", tmp_path / "halves.safetensors"
+    train_protein_model(whole, _corpus(), PERIODIC[:1], _settings(24), report=lambda line: None)
+    steps = iter(range(100))
+    train_protein_model(
+        halves, _corpus(), PERIODIC[:1], _settings(24), report=lambda line: None, cancel=lambda: next(steps) >= 9
+    )
+    assert read_header(halves, KIND).training["steps_done"] == 9
+    train_protein_model(halves, _corpus(), PERIODIC[:1], _settings(24), report=lambda line: None)
+    one, two = load_weights(whole, KIND)[1], load_weights(halves, KIND)[1]
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], atol=1e-3, rtol=1e-3)
+    header = read_header(whole, KIND)
+    assert header.training["data"] == {"what": "a test"}
+    assert header.metrics["held_out_loss"] < np.log(20) - 0.3, "ten letters of twenty are soon known not to occur"
+    model = load_esmc_file(whole, name="x")
+    assert held_out_loss(model, PERIODIC[:1]) == pytest.approx(header.metrics["held_out_loss"], abs=0.02)
+
+
+def test_a_run_can_start_from_other_weights(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    train_protein_model(first, _corpus(), PERIODIC[:1], _settings(4), report=lambda line: None)
+    train_protein_model(
+        second, _corpus(), PERIODIC[:1], _settings(1, start=str(first), seed=9), report=lambda line: None
+    )
+    assert read_header(second, KIND).training["before"]["steps_done"] == 4
+
+
+def _alignment(path: Path, rows: list[str]) -> Path:
+    path.write_text("".join(f">s{k}\n{row}\n" for k, row in enumerate(rows)))
+    return path
+
+
+def test_families_are_balanced_and_what_is_held_out_is_nowhere(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def rows(count: int) -> list[str]:
+        return ["".join(rng.choice(list(AMINO_ACIDS), 30)) for _ in range(count)]
+
+    large, small = rows(400), rows(25)
+    files = [
+        _alignment(tmp_path / "PF1.fasta", large),
+        _alignment(tmp_path / "PF2_x.fasta", [*small, *large[:50], "-" * 25 + "ACDEF"]),
+        _alignment(tmp_path / "PF3.fasta", rows(30)),
+    ]
+    corpus, held = corpus_of(alignments_in([tmp_path]), left_out=["PF3"], seed=1)
+    assert alignments_in(files) == files and family_name(files[1]) == "PF2"
+    assert len(held["PF3"]) == 30 and 5 <= len(held["PF1"]) <= 40
+    unseen = {letters for group in held.values() for letters in group}
+    assert not unseen & set(corpus.sequences) and "ACDEF" not in corpus.sequences
+    share = sum(w for s, w in zip(corpus.sequences, corpus.weights, strict=True) if s in set(small))
+    assert share / corpus.weights.sum() > 25 / 475 * 1.3, "a small family is drawn more often than its size says"
+    assert corpus.origin["families"] == ["PF1", "PF2"] and corpus.origin["left_out"] == ["PF3"]
+    taken = sample_of(held, 9)
+    assert len(set(taken)) == 9 and {name for name, group in held.items() if set(group) & set(taken)} == set(held)
+    with pytest.raises(InputError, match="no alignment at"):
+        alignments_in([tmp_path / "none"])
+    with pytest.raises(InputError, match="at least one alignment"):
+        corpus_of([])
+
+
+def test_general_sequences_have_their_share(tmp_path: Path) -> None:
+    family = _alignment(tmp_path / "PF1.fasta", [AMINO_ACIDS + "ACDEFGHIKL"[k:] + "-" * k for k in range(9)])
+    general = tmp_path / "general.fasta"
+    general.write_text(">a x\n" + "M" * 30 + "\n" + "K" * 10 + "\n>b\nXX" + "A" * 30 + "\n>c\nMK\n")
+    corpus, _ = corpus_of([family], general=general, general_share=0.25, seed=0)
+    assert "M" * 30 + "K" * 10 in corpus.sequences
+    drawn = sum(w for s, w in zip(corpus.sequences, corpus.weights, strict=True) if s.startswith("MMM"))
+    assert drawn / corpus.weights.sum() == pytest.approx(0.25)
