@@ -42,7 +42,7 @@ PRESETS = {
         ),
         Preset(
             "bpti", "BPTI, a Kunitz inhibitor", "5PTI", "A", 58,
-            "Three disulfide bonds hold it: fully conserved cysteines touch, and what never varies shows no covariation.",
+            "Three disulfide bonds hold it: conserved cysteines touch, and what never varies shows no covariation.",
             "PyPI MDAnalysisTests 2.11.0, MDAnalysisTests/data/mmcif/5PTI.cif.gz",
         ),
         Preset(
