@@ -80,7 +80,7 @@ def parse_all(text: str) -> tuple[Record, ...]:
 
 def _blocks(text: str) -> list[tuple[str, str]]:
     """Name and body of each record; a text without '>' is one record without a name."""
-    text = text.removeprefix("\ufeff").strip()
+    text = re.sub(re.escape(MASK_WORD), VOCAB.mask, text.removeprefix("\ufeff").strip(), flags=re.IGNORECASE)
     if ">" not in text:
         return [("", text)]
     head, *parts = re.split(r"^[ \t]*>", text, flags=re.MULTILINE)
@@ -110,7 +110,6 @@ def _index_of(name: str, blocks: list[tuple[str, str]]) -> int:
 
 def _letters(body: str, name: str) -> str:
     """Checked letters of one record, in the characters of VOCAB."""
-    body = re.sub(re.escape(MASK_WORD), VOCAB.mask, body, flags=re.IGNORECASE)
     letters = "".join(body.split()).upper().removesuffix("*")
     letters = letters.translate(str.maketrans(OPEN_CHARACTERS, VOCAB.mask * len(OPEN_CHARACTERS)))
     where = f" of {name}" if name else ""
@@ -187,11 +186,5 @@ def format_mask(masked: MaskRow) -> str:
 
 
 def apply_mask(tokens: Row, masked: MaskRow) -> Row:
-    """`tokens` (N,) with the mask where `masked` (N,) is True; what is open already stays open.
-
-    Raises:
-        InputError: the two differ in length.
-    """
-    if tokens.shape != masked.shape:
-        raise InputError(f"The mask covers {len(masked)} positions, and the sequence has {len(tokens)}.")
+    """`tokens` (N,) with the mask where `masked` (N,) is True; what is open already stays open."""
     return tokens.masked_fill(masked, VOCAB.mask_id)
