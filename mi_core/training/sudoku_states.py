@@ -42,8 +42,9 @@ class GridSet:
                     return cls(file["grids"], file["clues"], file["hard"], file["stuck"])
         made = cls.generate(count, seed=seed)
         path.parent.mkdir(parents=True, exist_ok=True)
-        arrays = {"grids": made.grids, "clues": made.clues, "hard": made.hard, "stuck": made.stuck}
-        np.savez_compressed(path, seed=np.int64(seed), **arrays)
+        np.savez_compressed(
+            path, seed=np.int64(seed), grids=made.grids, clues=made.clues, hard=made.hard, stuck=made.stuck
+        )
         return made
 
 
@@ -93,7 +94,9 @@ def training_states(
     if data.hard.any():
         from_hard = rng.choice(np.flatnonzero(data.hard), count)
         pick = np.where(is_solving & (rng.random(count) < hard), from_hard, pick)
-    tokens, (clues, still) = symmetric_copies(rng, data.grids[pick].astype(np.int64), data.clues[pick], data.stuck[pick])
+    tokens, (clues, still) = symmetric_copies(
+        rng, data.grids[pick].astype(np.int64), data.clues[pick], data.stuck[pick]
+    )
     share = rng.random(count)
     share = np.where(is_solving, share**3, share)
     shown = rng.random((count, 81)) < share[:, None]
