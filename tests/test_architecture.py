@@ -23,7 +23,7 @@ LEVELS = [  # a module or package may import only from levels above its own line
     {"probing", "head", "selection", "agreement"},
     {"strategies"},
     {"decoding", "sources", "catalog"},
-    {"evaluation", "training", "teaching", "postmortem", "stepcost"},
+    {"evaluation", "training", "teaching", "postmortem", "stepcost", "comparison"},
     {"report"},
     {"standings"},
     {"cli"},
