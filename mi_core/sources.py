@@ -11,7 +11,7 @@ from mi_core.errors import InputError
 from mi_core.head import MIHead, predict
 from mi_core.models.protocol import Model, ModelOutput
 from mi_core.probing import conditionals, probe
-from mi_core.results import mean_of_directions
+from mi_core.results import MIResult, mean_of_directions
 from mi_core.shapes import LogProbRow, PairBatch, PairMatrix, Row, Tokens
 
 
@@ -65,11 +65,16 @@ class GapSource:
         matrices, passes = [], []
         for b, row in enumerate(tokens):
             result = probe(model, row, form="mixture", mass=self.mass, base=output.log_probs[b])
-            assert result.probes is not None
-            both = mean_of_directions(result.probes.mixture + result.probes.gap).nan_to_num(nan=0.0)
-            matrices.append(both * (result.masked[:, None] & result.masked[None, :]))
+            matrices.append(with_gap(result))
             passes.append(result.passes)
         return torch.stack(matrices), passes
+
+
+def with_gap(result: MIResult) -> PairMatrix:
+    """MI + gap of a probed state, both directions' mean; 0 where neither was probed."""
+    assert result.probes is not None
+    both = mean_of_directions(result.probes.mixture + result.probes.gap).nan_to_num(nan=0.0)
+    return both * (result.masked[:, None] & result.masked[None, :])
 
 
 @dataclass(frozen=True)
