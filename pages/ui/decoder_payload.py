@@ -70,12 +70,12 @@ def standings(scores: list[tuple[str, str, Score]]) -> list[Json]:
     return [
         {
             "decoder": name,
-            "knobs": knobs,
+            "board": _verdict(score),
             "passes": score.nfe,
-            "steps": score.steps,
             "clashes": score.clashes,
             "made together": score.together,
-            "board": _verdict(score),
+            "steps": score.steps,
+            "knobs": knobs,
         }
         for name, knobs, score in ranked
     ]

@@ -5,7 +5,7 @@
 
 const SPEEDS = [["½ ×", 2000], ["1 ×", 1000], ["2 ×", 500], ["4 ×", 250]];
 const LEGEND = "Ring: committed in this step. Small number: the step that filled the cell. Lines: MI of the strongest pairs " +
-  "committed together. Tint of an open cell: its entropy. ✕ hatched: clash. ≠ differs from the only solution.";
+  "committed together. Tint of an open cell: its entropy. ✕ hatched: clash. ↶ dotted: taken back. ≠ differs from the only solution.";
 const LEGEND_TWO = " ◆ dashed: where the runs part.";
 const PARAM = "re_step", SYNC_PARAM = "re_sync";
 const SIDES = ["A", "B"];
