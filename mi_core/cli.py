@@ -27,7 +27,7 @@ from mi_core.probing import FORMS, probe
 from mi_core.proteins.structure import read_structure
 from mi_core.report import tables, write_record
 from mi_core.results import MIResult
-from mi_core.sources import AttentionSource, GapSource, HeadSource, ProbingSource, StructureSource
+from mi_core.sources import AttentionSource, GapSource, HeadSource, ProbingSource, StructureSource, TVSource
 from mi_core.strategies import get_strategy
 from mi_core.sudoku.board import VOCAB, cell_name, clashes, format_grid, is_valid_solution
 from mi_core.sudoku.sets import SETS, load_set, make_sets
@@ -381,7 +381,7 @@ def contestant_of(text: str, params: Sequence[str] = ()) -> Contestant:
     return Contestant(name, rule.settings(settings), source or None)
 
 
-SOURCES = ("head", "probing", "gap", "attention", "structure")
+SOURCES = ("head", "probing", "gap", "tv", "attention", "structure")
 
 
 def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant) -> MISource | None:
@@ -390,7 +390,7 @@ def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant)
     if not kinds:
         return None
     probes = arguments.mi == "probing" or (arguments.mi == "auto" and model.vocab is not VOCAB)
-    default = {"mi": "probing" if probes else "head", "attention": "attention", "structure": "structure"}[kinds[0]]
+    default = ("probing" if probes else "head") if kinds[0] == "mi" else kinds[0]
     name = contestant.source or default
     if name == "structure" and model.vocab is not VOCAB:
         raise InputError(f"Only Sudoku has a structure that is known beforehand; {model.name} has none.")
@@ -398,6 +398,7 @@ def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant)
         "head": lambda: HeadSource(_head(arguments)),
         "probing": ProbingSource,
         "gap": GapSource,
+        "tv": TVSource,
         "attention": AttentionSource,
         "structure": lambda: StructureSource(peer_matrix().double()),
     }

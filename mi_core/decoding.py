@@ -14,11 +14,12 @@ from torch import Tensor
 from mi_core.errors import Cancelled, FormatError, InputError, SettingError
 from mi_core.information import entropy
 from mi_core.models.protocol import Model, ModelOutput
-from mi_core.selection import PAIRS, History
-from mi_core.shapes import LogProbs, PairBatch, Tokens
+from mi_core.selection import PAIRS, History, Look
+from mi_core.shapes import LogProbRow, LogProbs, PairBatch, PairMatrix, Row, Tokens
 from mi_core.strategies import Selection, StepView, Strategy, get_strategy
 
-SCHEMA = 1
+SCHEMA = 2
+MOST_STEPS = 1024  # at least; a run with more open positions may take as many steps as it has, and some more
 
 
 @runtime_checkable
@@ -52,6 +53,7 @@ class DecodeStep:
     budget: float | None
     passes: int  # forward passes of this step, probes included
     marginals: tuple[tuple[float, ...], ...] = ()  # (N, V) where asked for
+    revoked: tuple[int, ...] = ()  # committed earlier, open again after this step
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class DecodeTrace:
         states = [self.start]
         for step in self.steps:
             state = list(states[-1])
+            for position in step.revoked:
+                state[position] = len(self.symbols)
             for position, token in zip(step.positions, step.tokens, strict=True):
                 state[position] = token
             states.append(tuple(state))
@@ -100,7 +104,7 @@ class DecodeTrace:
         return "".join((*self.symbols, self.mask)[t] for t in tokens)
 
     def committed_at(self) -> tuple[int | None, ...]:
-        """The step in which each position was committed, None where it was given."""
+        """The step in which each position got the token it ends with, None where it was given."""
         at: list[int | None] = [None] * len(self.start)
         for index, step in enumerate(self.steps):
             for position in step.positions:
@@ -151,6 +155,7 @@ class _Run:
     luck: torch.Generator  # for rules that draw; apart, so that equal seeds give equal tokens under every rule
     steps: list[DecodeStep] = field(default_factory=list)
     earlier: History = ()
+    surety: Tensor = field(default_factory=lambda: torch.zeros(0))  # (N,) of each token when it was committed
 
 
 def decode(
@@ -185,7 +190,7 @@ def decode(
 
     Raises:
         UnknownName, SettingError: an unknown strategy, a bad parameter, a negative temperature.
-        InputError: the strategy needs MI and there is no source, or it commits nothing.
+        InputError: the strategy needs MI and there is no source, it commits nothing, or it revokes without end.
         Cancelled: `cancel` said so.
     """
     rule = get_strategy(strategy) if isinstance(strategy, str) else strategy
@@ -198,7 +203,7 @@ def decode(
             f"Strategy {rule.name} works on {wanted}, and {mi_source.name} gives {PAIRS[mi_source.kind]}."
         )
     runs = [
-        _Run(row.clone(), _generator(seed, b), tuple(row.tolist()), _generator(seed + 1, -1 - b))
+        _Run(row.clone(), _generator(seed, b), tuple(row.tolist()), _generator(seed + 1, -1 - b), surety=_none(row))
         for b, row in enumerate(tokens.cpu())
     ]
     total, done = int((tokens == model.vocab.mask_id).sum()), 0
@@ -220,6 +225,10 @@ def decode(
     ]  # fmt: skip
 
 
+def _none(row: Tensor) -> Tensor:
+    return torch.zeros(len(row), dtype=torch.float64)
+
+
 def _generator(seed: int, row: int) -> torch.Generator:
     return torch.Generator().manual_seed((seed * 1_000_003 + row) % 2**63)
 
@@ -233,41 +242,62 @@ def _step(
     mi_source: MISource | None,
     record_marginals: bool,
 ) -> int:
-    """One step of every run in `group`; the number of positions committed."""
+    """One step of every run in `group`; by how many the open positions became fewer."""
     tokens = torch.stack([run.tokens for run in group])
     output = model(tokens)
     mi, extra = mi_source(model, tokens, output) if mi_source is not None else (None, [0] * len(group))
     log_probs = output.log_probs.cpu()
     is_mi = mi_source is not None and mi_source.kind == "mi"
-    committed = 0
+    settled = 0
     for b, run in enumerate(group):
         pair_mi = mi[b].double().cpu() if mi is not None else None
-        masked = run.tokens == model.vocab.mask_id
         look = _Look(model)
-        drawn = _draw(log_probs[b], temperature, run.generator)
-        view = StepView(
-            log_probs[b],
-            masked,
-            len(run.steps),
-            pair_mi,
-            run.earlier,
-            opened=run.start.count(model.vocab.mask_id),
-            tokens=run.tokens.clone(),
-            candidates=drawn,
-            uniform=torch.rand(len(masked), generator=run.luck, dtype=torch.float64),
-            temperature=temperature,
-            look=look,
-        )
+        view = _view(model, run, log_probs[b], pair_mi, temperature, look)
         selection = rule.select(view, settings)
-        positions = (selection.chosen & masked).nonzero()[:, 0]
-        if not len(positions):
-            raise InputError(f"Strategy {rule.name} committed nothing in step {len(run.steps) + 1}, so it cannot end.")
-        run.tokens[positions] = drawn[positions]
-        passes = 1 + extra[b] + look.passes
-        run.steps.append(_record(view, selection, positions, drawn, passes, record_marginals, is_mi))
+        step = record_step(view, selection, 1 + extra[b] + look.passes, record_marginals=record_marginals, is_mi=is_mi)
+        _check_progress(rule, run, step, view.opened)
+        _apply(run, step, model.vocab.mask_id)
         run.earlier = (log_probs[b], run.earlier[0]) if run.earlier else (log_probs[b],)
-        committed += len(positions)
-    return committed
+        settled += len(step.positions) - len(step.revoked)
+    return settled
+
+
+def _view(
+    model: Model, run: _Run, log_probs: LogProbRow, mi: PairMatrix | None, temperature: float, look: Look
+) -> StepView:
+    mask = model.vocab.mask_id
+    start = torch.tensor(run.start)
+    return StepView(
+        log_probs,
+        run.tokens == mask,
+        len(run.steps),
+        mi,
+        run.earlier,
+        opened=run.start.count(mask),
+        tokens=run.tokens.clone(),
+        candidates=_draw(log_probs, temperature, run.generator),
+        uniform=torch.rand(len(start), generator=run.luck, dtype=torch.float64),
+        temperature=temperature,
+        look=look,
+        given=start != mask,
+        surety=run.surety.clone(),
+    )
+
+
+def _check_progress(rule: Strategy, run: _Run, step: DecodeStep, opened: int) -> None:
+    if not step.positions:
+        raise InputError(f"Strategy {rule.name} committed nothing in step {len(run.steps) + 1}, so it cannot end.")
+    if len(run.steps) >= max(MOST_STEPS, 2 * opened):
+        raise InputError(f"Strategy {rule.name} takes back what it commits: no end after {len(run.steps)} steps.")
+
+
+def _apply(run: _Run, step: DecodeStep, mask: int) -> None:
+    revoked, positions = list(step.revoked), list(step.positions)
+    run.tokens[revoked] = mask
+    run.surety[revoked] = 0.0
+    run.tokens[positions] = torch.tensor(step.tokens, dtype=run.tokens.dtype)
+    run.surety[positions] = torch.tensor(step.confidence, dtype=torch.float64)
+    run.steps.append(step)
 
 
 @dataclass
@@ -291,30 +321,46 @@ def _draw(log_probs: Tensor, temperature: float, generator: torch.Generator) -> 
     return (cumulative <= uniform * cumulative[:, -1:]).sum(-1).clamp_max(log_probs.shape[-1] - 1)
 
 
-def _record(
-    view: StepView,
-    selection: Selection,
-    positions: Tensor,
-    drawn: Tensor,
-    passes: int,
-    record_marginals: bool,
-    is_mi: bool,
+def draw_at(log_probs: LogProbRow, *, temperature: float, seed: int, step: int) -> Row:
+    """The candidates that `decode` gives the first sequence of a batch in that step (0 for the first), (N,)."""
+    generator = _generator(seed, 0)
+    for _ in range(step):
+        torch.rand(len(log_probs), 1, generator=generator, dtype=torch.float64)
+    return _draw(log_probs, temperature, generator)
+
+
+def record_step(
+    view: StepView, selection: Selection, passes: int, *, record_marginals: bool = False, is_mi: bool = True
 ) -> DecodeStep:
+    """What goes into the trace of a choice.
+
+    Only open positions count as chosen, and only committed ones as revoked: what was given stays.
+
+    Args:
+        passes: forward passes of the step, probes included.
+        is_mi: whether the view's pair matrix holds MI; another one is not recorded.
+    """
+    assert view.candidates is not None
     probs = view.log_probs.exp()
-    pairs: list[tuple[int, int, float]] = []
-    if view.mi is not None and is_mi:
-        at = positions.tolist()
-        pairs = [(i, j, float(view.mi[i, j])) for a, i in enumerate(at) for j in at[a + 1 :]]
-        pairs.sort(key=lambda pair: -pair[2])
+    positions = (selection.chosen & view.masked).nonzero()[:, 0]
+    revoked = () if selection.revoked is None else (selection.revoked & view.committed).nonzero()[:, 0].tolist()
+    drawn = view.candidates[positions]
     return DecodeStep(
         positions=tuple(positions.tolist()),
-        tokens=tuple(drawn[positions].tolist()),
+        tokens=tuple(drawn.tolist()),
         entropy=tuple(entropy(view.log_probs).tolist()),
-        confidence=tuple(probs[positions, drawn[positions]].tolist()),
-        pair_mi=tuple(pairs),
+        confidence=tuple(probs[positions, drawn].tolist()),
+        pair_mi=_pairs(view.mi, positions.tolist()) if view.mi is not None and is_mi else (),
         reason=selection.reason,
         spent=selection.spent,
         budget=selection.budget,
         passes=passes,
         marginals=tuple(tuple(row) for row in probs.tolist()) if record_marginals else (),
+        revoked=tuple(revoked),
     )
+
+
+def _pairs(mi: PairMatrix, at: list[int]) -> tuple[tuple[int, int, float], ...]:
+    """MI of every pair of `at`, strongest first."""
+    pairs = [(i, j, float(mi[i, j])) for a, i in enumerate(at) for j in at[a + 1 :]]
+    return tuple(sorted(pairs, key=lambda pair: -pair[2]))

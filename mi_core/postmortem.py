@@ -4,6 +4,7 @@ Steps are 0-based here, as in `DecodeTrace.steps`; people read them from 1.
 """
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -48,7 +49,7 @@ class Outcome:
     valid: bool  # complete and without a clash
     solutions: int  # of the start board, counted up to 2
     solved: bool | None  # equal to the only solution; None unless there is exactly one
-    lost_at: int | None  # the first step after which no solution was left
+    lost_at: int | None  # the step from which on no solution was left to the end
     wrong: tuple[int, ...]  # committed cells that differ from the only solution
 
 
@@ -89,12 +90,12 @@ def outcome(trace: DecodeTrace) -> Outcome:
     solutions = solver.solutions(states[0], limit=2)
     only = solutions[0] if len(solutions) == 1 else None
     wrong = () if only is None else tuple(c for c, d in enumerate(states[-1]) if d and d != only[c])
-    lost = (k for k, state in enumerate(states[1:]) if solutions and solver.solve(state) is None)
+    doomed = takewhile(lambda k: solver.solve(states[k + 1]) is None, reversed(range(len(trace.steps))))
     return Outcome(
         valid=is_valid_solution(_row(trace.tokens)),
         solutions=len(solutions),
         solved=None if only is None else states[-1] == only,
-        lost_at=next(lost, None),
+        lost_at=min(doomed, default=None) if solutions else None,
         wrong=wrong,
     )
 
@@ -114,13 +115,20 @@ def check_sudoku_trace(trace: DecodeTrace) -> None:
     if trace.symbols != VOCAB.symbols or not _are(trace.start, int, CELLS) or not _ids(trace.start, VOCAB.mask_id):
         raise FormatError("This trace is not one of a Sudoku board: it needs 81 cells and the digits 1 to 9.")
     is_open = {cell for cell, token in enumerate(trace.start) if token == VOCAB.mask_id}
+    committed: set[int] = set()
     for number, step in enumerate(trace.steps, 1):
-        cells = set(step.positions) if _are(step.positions, int) else set()
-        if not cells or not cells <= is_open or len(cells) != len(step.positions) or not _fits(step):
+        cells, revoked = _distinct(step.positions), _distinct(step.revoked)
+        if not cells or not cells <= is_open or revoked is None or not revoked <= committed or not _fits(step):
             raise FormatError(f"This trace is damaged: step {number} commits cells or digits that cannot be.")
-        is_open -= cells
+        is_open = (is_open - cells) | revoked
+        committed = (committed | cells) - revoked
     if not all(isinstance(text, str) for text in (trace.strategy, trace.model)) or not _settings(trace):
         raise FormatError("This trace is damaged: its strategy, settings or seed cannot be read.")
+
+
+def _distinct(cells: Any) -> set[int] | None:
+    """The cells as a set; None if they are no tuple of different whole numbers."""
+    return set(cells) if _are(cells, int) and len(set(cells)) == len(cells) else None
 
 
 def _fits(step: DecodeStep) -> bool:

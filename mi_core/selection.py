@@ -8,7 +8,7 @@ contract tests read them from there, so that a new strategy is one function in `
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, get_args, get_type_hints
 
@@ -38,6 +38,13 @@ class StepView:
     uniform: VectorN | None = None  # a number in [0, 1) for each position, for rules that draw
     temperature: float = 0.0  # of the tokens: 0 commits the likeliest, 1 draws from the marginals
     look: Look | None = None  # a further forward pass; each is counted
+    given: MaskRow | None = None  # revealed before the first step; None: everything that is not open
+    surety: VectorN | None = None  # probability of each committed token when it was committed, 0 elsewhere
+
+    @cached_property
+    def committed(self) -> MaskRow:
+        """Positions that earlier steps committed: what a rule may revoke."""
+        return torch.zeros_like(self.masked) if self.given is None else ~self.masked & ~self.given
 
     @cached_property
     def entropy(self) -> VectorN:
@@ -72,8 +79,9 @@ class Selection:
 
     chosen: MaskRow
     reason: str  # one sentence for a person
-    spent: float | None = None  # what the rule's own budget was charged, nats
-    budget: float | None = None  # what it had, nats
+    spent: float | None = None  # what the rule's own budget was charged: nats, or variation for a "tv" matrix
+    budget: float | None = None  # what it had
+    revoked: MaskRow | None = None  # committed positions that are opened again
 
 
 @dataclass(frozen=True)
@@ -159,7 +167,12 @@ class Strategy:
         return self.rule(view, **settings)
 
 
-PAIRS = {"mi": "pairwise MI", "attention": "attention weights", "structure": "who is whose peer"}
+PAIRS = {
+    "mi": "pairwise MI",
+    "tv": "expected total variation",
+    "attention": "attention weights",
+    "structure": "who is whose peer",
+}
 """Kinds of pair matrix, and what they hold."""
 
 STRATEGIES: dict[str, Strategy] = {}
@@ -207,6 +220,13 @@ def commit(
     chosen = torch.zeros_like(view.masked)
     chosen[positions] = True
     return Selection(chosen, reason, spent, budget)
+
+
+def revise(view: StepView, positions: list[int], revoked: list[int], reason: str) -> Selection:
+    """The selection of `positions`, with the committed `revoked` opened again."""
+    back = torch.zeros_like(view.masked)
+    back[revoked] = True
+    return replace(commit(view, positions, reason), revoked=back)
 
 
 def count_of(number: int) -> str:

@@ -10,9 +10,9 @@ import torch
 from mi_core.errors import InputError
 from mi_core.head import MIHead, predict
 from mi_core.models.protocol import Model, ModelOutput
-from mi_core.probing import probe
-from mi_core.results import mean_of_directions
-from mi_core.shapes import PairBatch, PairMatrix, Tokens
+from mi_core.probing import conditionals, probe
+from mi_core.results import MIResult, mean_of_directions
+from mi_core.shapes import LogProbRow, PairBatch, PairMatrix, Row, Tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +65,52 @@ class GapSource:
         matrices, passes = [], []
         for b, row in enumerate(tokens):
             result = probe(model, row, form="mixture", mass=self.mass, base=output.log_probs[b])
-            assert result.probes is not None
-            both = mean_of_directions(result.probes.mixture + result.probes.gap).nan_to_num(nan=0.0)
-            matrices.append(both * (result.masked[:, None] & result.masked[None, :]))
+            matrices.append(with_gap(result))
             passes.append(result.passes)
         return torch.stack(matrices), passes
+
+
+def with_gap(result: MIResult) -> PairMatrix:
+    """MI + gap of a probed state, both directions' mean; 0 where neither was probed."""
+    assert result.probes is not None
+    both = mean_of_directions(result.probes.mixture + result.probes.gap).nan_to_num(nan=0.0)
+    return both * (result.masked[:, None] & result.masked[None, :])
+
+
+@dataclass(frozen=True)
+class TVSource:
+    """Probed total variation, both directions' mean: how far p_j moves on average once i is known (DEMASK).
+
+    sum_u p_i(u) TV(p_j(. | x_i=u), p_j) = TV(p_i p_j|i, p_i p_j), in [0, 1] and symmetric for a consistent model.
+    """
+
+    mass: float = 0.99
+    name: str = "probing-tv"
+    kind: str = "tv"
+
+    def __call__(self, model: Model, tokens: Tokens, output: ModelOutput) -> tuple[PairBatch, list[int]]:
+        """Total variation of B sequences and the probe passes of each."""
+        both = [expected_variation(model, row, output.log_probs[b], self.mass) for b, row in enumerate(tokens)]
+        return torch.stack([matrix for matrix, _ in both]), [passes for _, passes in both]
+
+
+def expected_variation(model: Model, tokens: Row, log_probs: LogProbRow, mass: float) -> tuple[PairMatrix, int]:
+    """Mean of both directions of sum_u p_i(u) TV(p_j(. | x_i=u), p_j), and the passes that it took.
+
+    A position whose likeliest token carries `mass` < 1 is not probed: its pairs take the other direction, or 0.
+    """
+    base = log_probs.exp().cpu()
+    is_open = (tokens == model.vocab.mask_id).cpu()
+    directed = torch.full((len(tokens), len(tokens)), torch.nan, dtype=torch.float64)
+    passes = 0
+    for i in is_open.nonzero()[:, 0].tolist():
+        if float(base[i].max()) >= mass and mass < 1:
+            continue
+        moved = (conditionals(model, tokens, i).exp() - base).abs().sum(-1) / 2  # (V, N)
+        directed[i] = base[i] @ moved
+        passes += model.vocab.size
+    both = mean_of_directions(directed.fill_diagonal_(0.0)).nan_to_num(nan=0.0)
+    return both * (is_open[:, None] & is_open[None, :]), passes
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ from torch import Tensor
 from mi_core.errors import InputError
 from mi_core.information import entropy
 from mi_core.models.protocol import Model
+from mi_core.probing import probe
 from mi_core.shapes import LogProbRow, PairMatrix, Row
+from mi_core.sources import with_gap
 
 MOST_EXACT = 4  # positions whose joint is worked out
 
@@ -59,6 +61,22 @@ def step_cost(
     among = mi[positions][:, positions].triu(diagonal=1)
     largest = float(among.max()) if positions else 0.0
     return StepCost(tuple(positions), float(among.sum()), largest, eb_bound, exact, passes)
+
+
+def gap_cost(
+    model: Model, tokens: Row, positions: list[int], *, log_probs: LogProbRow, mass: float = 0.99
+) -> tuple[float, int]:
+    """Sum over the pairs of `positions` of probed MI + gap, nats, and the passes that it took.
+
+    MI + gap of a pair is the KL between committing one after the other and both at once, averaged over both orders.
+
+    Args:
+        mass: each position tries its likeliest tokens until they carry this much; a certain one is not probed.
+    """
+    chosen = torch.zeros(len(tokens), dtype=torch.bool)
+    chosen[positions] = True
+    result = probe(model, tokens, form="mixture", mass=mass, positions=chosen, base=log_probs)
+    return float(with_gap(result)[positions][:, positions].triu(diagonal=1).sum()), result.passes
 
 
 def total_correlation(

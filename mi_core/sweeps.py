@@ -34,7 +34,15 @@ UNIQUE = (
     *over("peer-colouring", "tau", (0, 0.5, 0.8, 0.9, 0.95, 0.99)),
     *over("punt", "eps", (0.01, 0.04, 0.16)),
 )
-"""Every strategy on puzzles with one solution."""
+"""The strategies that keep what they commit, on puzzles with one solution."""
+
+REVISING = (
+    *over("revoking-top-k", "steps", (4, 6, 8, 12, 20, 30)),
+    *over("remdm-cap", "steps", (8, 12, 20, 30, 40, 60)),
+    *over("remdm-conf", "steps", (8, 12, 20, 30, 40, 60)),
+    *over("demask", "tau", (0.003, 0.01, 0.03, 0.1, 0.3, 1)),
+)
+"""Strategies that take back what they committed, and the budget of probed variation."""
 
 EMPTY = (
     "sequential",
@@ -46,4 +54,4 @@ EMPTY = (
 )
 """From the empty board, tokens sampled. The faithful budget is the MI budget there."""
 
-SWEEPS = {"featured": FEATURED, "unique": UNIQUE, "empty": EMPTY}
+SWEEPS = {"featured": FEATURED, "unique": UNIQUE, "empty": EMPTY, "revising": REVISING}

@@ -9,13 +9,16 @@ frame.setup("Replay", intro="How a strategy fills a board: which cells it commit
 file = replay.gallery()
 try:
     settings = replay_controls.settings()
+    other = None
     if file is None:
-        replay.caption(settings)
+        beside = replay_controls.comparison(settings)
+        replay.caption(settings, beside)
         shown = cached_runs.get_replay(settings)
+        other = None if beside is None else cached_runs.get_replay(beside)
     else:
         st.caption("This is the opened trace, not a run of the controls above; remove the file to come back to them.")
         shown = cached_runs.read_replay(file)
 except MiCoreError as error:
     st.error(str(error))
     st.stop()
-replay.show(shown)
+replay.show(shown, other)

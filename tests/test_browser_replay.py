@@ -144,3 +144,74 @@ def test_sequential_stays_sequential_when_its_link_is_opened(open_app):
     settle(page)
     page.locator(".rp-title", has_text="Sequential").wait_for(timeout=60_000)
     assert position(page).endswith("/ 9")
+
+
+PAIR = {"re2_strategy": "Top-k confidence", "re2_top_k_k": "4"}  # 5 steps beside 3: 2 2 2 2 1 and 4 4 1
+
+
+def filled(page) -> list[int]:
+    """How many of the nine cells each board shows filled."""
+    labels = [board.get_attribute("aria-label") for board in page.locator("svg.rp-board").all()]
+    return [9 - int(text.rsplit(" cells open", 1)[0].split("; ")[-1]) if "cells open" in text else 0 for text in labels]
+
+
+def test_two_runs_by_cells_and_by_passes(offline, app_url):
+    page = offline.page()
+    sent: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda data: sent.append(data)))
+    page.goto(app_url + address(**PAIR))
+    settle(page)
+    page.locator("svg.rp-board").nth(1).wait_for()
+    quiet = len(sent)
+    seen = []
+    page.keyboard.press("Home")
+    for _ in range(6):
+        seen.append((position(page), *filled(page)))
+        page.keyboard.press("ArrowRight")
+    assert seen == [
+        ("0 / 9 cells", 0, 0),
+        ("2 / 9 cells", 2, 0),
+        ("4 / 9 cells", 4, 4),
+        ("6 / 9 cells", 6, 4),
+        ("8 / 9 cells", 8, 8),
+        ("9 / 9 cells", 9, 9),
+    ]
+    page.get_by_role("button", name="passes").click()
+    assert position(page) == "5 / 5 passes"
+    page.keyboard.press("Home")
+    for passes, both in enumerate([[0, 0], [2, 4], [4, 8], [6, 9], [8, 9], [9, 9]]):
+        assert (position(page), filled(page)) == (f"{passes} / 5 passes", both)
+        page.keyboard.press("ArrowRight")
+    page.locator(".rp-title").first.click()  # the pressed button has its own use for the space bar
+    page.keyboard.press(" ")
+    page.locator(".rp-position", has_text="1 / 5").wait_for(timeout=10_000)
+    page.keyboard.press(" ")
+    page.wait_for_timeout(300)
+    assert len(sent) == quiet, "stepping two runs asks the server nothing"
+    page.reload()
+    settle(page)
+    page.locator("svg.rp-board").nth(1).wait_for()
+    assert "re_sync=passes" in page.url and position(page).endswith("passes")
+
+
+def test_the_first_divergence_is_marked_and_can_be_gone_to(open_app):
+    page = open_app(address(**PAIR, re_step="5"))
+    parting = page.locator(".rp-first-choice")
+    assert parting.inner_text().startswith("◆ They first part in step 1. Only B commits")
+    parting.click()
+    assert position(page) == "2 / 9 cells"
+    assert page.locator(".rp-tick .rp-parted").count() == 1
+    assert page.locator(".rp-parting").inner_text().endswith("Every cell ends with the same digit in both.")
+    page.locator(".rp-tick").nth(2).click()
+    boards = page.locator("svg.rp-board")
+    marked = [board.locator("path[fill='var(--rp-part)']").count() for board in boards.all()]
+    assert marked == [0, 2], "B's first step commits two cells more"
+
+
+def test_two_runs_stack_on_a_narrow_screen(open_app):
+    page = open_app(address(**PAIR), width=390)
+    page.locator("svg.rp-board").nth(1).wait_for()
+    first, second = (board.bounding_box() for board in page.locator("svg.rp-board").all())
+    assert second["y"] > first["y"] + first["height"]
+    over = page.evaluate("(m => m.scrollWidth - m.clientWidth)(document.querySelector('[data-testid=stMain]'))")
+    assert over <= 0

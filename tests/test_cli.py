@@ -132,7 +132,8 @@ def test_every_sweep_names_strategies_and_settings_that_exist() -> None:
     for name, texts in SWEEPS.items():
         contestants = [contestant_of(text) for text in texts]
         assert len({c.label for c in contestants}) == len(texts), name
-    assert {contestant_of(text).strategy for text in SWEEPS["unique"]} == set(STRATEGIES), "every strategy is compared"
+    compared = {contestant_of(text).strategy for text in SWEEPS["unique"] + SWEEPS["revising"]}
+    assert compared == set(STRATEGIES), "every strategy is compared"
 
 
 def test_a_bench_without_contestants_says_how_to_name_them(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,15 +3,19 @@
 import json
 import math
 
+import hypothesis
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mi_core import catalog
 from mi_core.agreement import peer_matrix
 from mi_core.decoding import DecodeTrace, MISource, decode
 from mi_core.errors import Cancelled, FormatError, InputError, SettingError
 from mi_core.models import exact
-from mi_core.sources import AttentionSource, GapSource, ProbingSource, StructureSource
+from mi_core.selection import revise
+from mi_core.sources import AttentionSource, GapSource, ProbingSource, StructureSource, TVSource
 from mi_core.strategies import STRATEGIES, Selection, StepView, Strategy
 
 COPIES = exact.ExactModel(exact.copied_bits(1.0), name="copied-bits")
@@ -101,8 +105,9 @@ def test_trace_json_round_trip_and_refusals() -> None:
     assert DecodeTrace.from_json(trace.to_json()) == trace
     values = json.loads(trace.to_json())
     assert values["nfe"] == trace.nfe and values["output"] == trace.output
-    with pytest.raises(FormatError, match="version 99"):
-        DecodeTrace.from_json(json.dumps({**values, "schema": 99}))
+    for other in (1, 99):
+        with pytest.raises(FormatError, match=f"version {other}; expected decode-trace version 2"):
+            DecodeTrace.from_json(json.dumps({**values, "schema": other}))
     for bad in ("", "[]", "3", "{}", '{"kind": "decode-trace"}', json.dumps({**values, "steps": [1]})):
         with pytest.raises(FormatError):
             DecodeTrace.from_json(bad)
@@ -115,6 +120,56 @@ def test_a_strategy_that_commits_nothing_is_stopped() -> None:
     idle = Strategy("idle", "Idle", "test", "Nothing.")
     with pytest.raises(InputError, match="idle committed nothing in step 1"):
         decode(COPIES, OPEN, idle)
+
+
+def test_what_is_taken_back_is_open_again_and_recorded() -> None:
+    """Commit 0 and 1, take 0 back, commit the rest: position 3 was given and stays, whatever the rule says."""
+    plan = [([0, 1], []), ([2], [0, 3]), ([0], [])]
+
+    def wavering(view: StepView) -> Selection:
+        return revise(view, *plan[view.step], reason="By plan.")
+
+    rule = Strategy("wavering", "Wavering", "test", "By plan.", rule=wavering)
+    seen: list[int] = []
+    trace = decode(COPIES, torch.tensor([[2, 2, 2, 1]]), rule, progress=lambda done, total: seen.append(done))[0]
+    assert [step.revoked for step in trace.steps] == [(), (0,), ()]
+    assert [state.count(2) for state in trace.states] == [3, 1, 1, 0] and trace.states[2][0] == 2
+    assert trace.tokens[3] == 1 and trace.committed_at() == (2, 0, 1, None) and trace.nfe == 3
+    assert seen == [2, 2, 3]
+    assert DecodeTrace.from_json(trace.to_json()) == trace
+
+
+def test_a_strategy_that_takes_back_for_ever_is_stopped() -> None:
+    def restless(view: StepView) -> Selection:
+        return revise(view, view.by_entropy, view.committed.nonzero()[:, 0].tolist(), "To and fro.")
+
+    rule = Strategy("restless", "Restless", "test", "To and fro.", rule=restless)
+
+    def first_half(view: StepView) -> Selection:
+        open_now = view.by_entropy
+        return revise(view, open_now[: max(1, len(open_now) - 1)], view.committed.nonzero()[:, 0].tolist(), "Half.")
+
+    assert decode(COPIES, OPEN, rule)[0].nfe == 1
+    with pytest.raises(InputError, match="half takes back what it commits: no end after 1024 steps"):
+        decode(COPIES, OPEN, Strategy("half", "Half", "test", "Half.", rule=first_half))
+
+
+@pytest.mark.parametrize("name", ["revoking-top-k", "remdm-cap", "remdm-conf"])
+@given(seed=st.integers(0, 10_000), steps=st.integers(1, 30), size=st.integers(1, 6))
+@hypothesis.settings(max_examples=20)
+def test_rules_that_take_back_end_by_their_schedule(name: str, seed: int, steps: int, size: int) -> None:
+    model = exact.ExactModel(exact.from_seed(seed, size, 3))
+    extra = {"eta": 1.0} if name == "remdm-cap" else {"noise": 20.0} if name == "revoking-top-k" else {}
+    trace = decode(model, torch.full((1, size), 3), name, {"steps": steps, **extra}, seed=seed, temperature=1.0)[0]
+    assert 3 not in trace.tokens
+    assert len(trace.steps) <= (max(steps, size) if name == "revoking-top-k" else steps)
+
+
+def test_remasking_really_takes_back() -> None:
+    model, start = exact.ExactModel(exact.from_seed(1, 6, 3)), torch.full((20, 6), 3)
+    for name, extra in (("remdm-cap", {"eta": 1.0}), ("remdm-conf", {}), ("revoking-top-k", {"noise": 5.0})):
+        traces = decode(model, start, name, {"steps": 12, **extra}, temperature=1.0)
+        assert any(step.revoked for trace in traces for step in trace.steps), name
 
 
 def test_a_strategy_cannot_touch_revealed_positions() -> None:
@@ -139,7 +194,12 @@ def test_bad_settings_and_cancel() -> None:
 def _source_for(rule: Strategy) -> MISource | None:
     if not rule.pairs:
         return None
-    return ProbingSource() if "mi" in rule.pairs else StructureSource(1 - torch.eye(4, dtype=torch.float64))
+    made = {
+        "mi": ProbingSource(),
+        "tv": TVSource(),
+        "structure": StructureSource(1 - torch.eye(4, dtype=torch.float64)),
+    }
+    return next(made[kind] for kind in rule.pairs if kind in made)
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
@@ -174,6 +234,18 @@ def test_mi_plus_gap_of_a_consistent_model_is_its_mi() -> None:
     with_gap, passes = GapSource(mass=1.0)(COPIES, OPEN, COPIES(OPEN))
     torch.testing.assert_close(plain, with_gap, atol=1e-12, rtol=0)
     assert passes == [8]
+
+
+def test_variation_of_copied_and_free_coins() -> None:
+    """A copy moves from (.5, .5) to certainty, half of the mass; free coins do not move."""
+    (matrix,), passes = TVSource(mass=1.0)(COPIES, OPEN, COPIES(OPEN))
+    expected = torch.zeros(4, 4, dtype=torch.float64)
+    expected[0, 1] = expected[1, 0] = expected[2, 3] = expected[3, 2] = 0.5
+    torch.testing.assert_close(matrix, expected, atol=1e-12, rtol=0)
+    assert passes == [8]
+    trace = decode(COPIES, OPEN, "demask", {"tau": 0.1}, temperature=1.0, mi_source=TVSource())[0]
+    assert [step.positions for step in trace.steps] == [(0, 2), (1, 3)]
+    assert trace.nfe == 1 + 8 + 1 and not trace.steps[0].pair_mi, "variation is not recorded as MI"
 
 
 def test_attention_joins_cells_and_is_not_recorded_as_mi() -> None:

@@ -1,6 +1,7 @@
 """Clashes and their causes, on runs made by hand from one complete grid."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 
@@ -162,3 +163,19 @@ def test_a_trace_that_cannot_be_is_refused_in_one_sentence(trace):
 def test_the_solver_agrees_that_the_grid_is_one():
     assert Solver().count(GRID, limit=2) == 1
     assert len(from_digits(GRID)) == 81
+
+
+def test_what_was_taken_back_is_judged_by_what_stands_in_the_end():
+    """r1c1 first repeats a digit of its row, is taken back and mended: no clash, and a solution was there again."""
+    wrong, right = GRID[R1C3], GRID[R1C1]
+    trace = run(step({R1C1: wrong}), replace(step({R9C9: GRID[R9C9]}), revoked=(R1C1,)), step({R1C1: right}))
+    assert post_mortem(trace) == () and outcome(trace).valid and outcome(trace).lost_at is None
+    spoilt = run(step({R1C1: right}), replace(step({R9C9: GRID[R9C9]}), revoked=(R1C1,)), step({R1C1: wrong}))
+    assert outcome(spoilt).lost_at == 2 and all(cause.step == 2 for cause in post_mortem(spoilt))
+
+
+@pytest.mark.parametrize("revoked", [(R1C3,), (R9C9,), (R1C1, R1C1)])
+def test_only_what_was_committed_can_be_taken_back(revoked):
+    trace = run(step({R1C1: 7}), replace(step({R9C9: 3}), revoked=revoked), open_cells=[R1C1, R9C9])
+    with pytest.raises(FormatError, match="step 2 commits cells or digits that cannot be"):
+        check_sudoku_trace(trace)

@@ -1,5 +1,7 @@
 """The replay page, driven without a browser, on a grid with a few open cells."""
 
+import json
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -11,6 +13,7 @@ from tests.browser import ROOT
 from tests.test_postmortem import GRID, R1C1, R1C2, R9C9, run, step
 
 BOARD = "".join("." if cell % 13 == 0 else str(digit) for cell, digit in enumerate(GRID))  # 7 open cells
+FILES = [("Trace", "JSON"), ("Steps", "CSV")]
 TRACE = run(step({R9C9: GRID[R9C9]}), step({R1C1: 7, R1C2: 7}, pair_mi=[(R1C1, R1C2, 0.42)]))
 
 
@@ -77,6 +80,27 @@ def test_a_source_of_another_strategy_is_let_go():
     assert not at.exception and not at.error and replays(at) == 1
 
 
+def test_a_second_run_stands_beside_the_first():
+    at = open_page(re_strategy="Top-k confidence", re_top_k_k="2", re2_strategy="Top-k confidence", re2_top_k_k="4")
+    assert not at.exception and not at.error and replays(at) == 1
+    assert at.number_input(key="re_top_k_k").value == 2 and at.number_input(key="re2_top_k_k").value == 4
+    labels = [button.proto.label for button in at.get("download_button")]
+    assert labels == [*(f"{file} {run} ({kind})" for run in "AB" for file, kind in FILES), "Replay (HTML)"]
+    data = json.loads(at.get("bidi_component")[0].proto.json)
+    assert [run["knobs"].split(",")[0] for run in data["runs"]] == ["k 2", "k 4"]
+    assert data["divergence"]["choice"]["steps"] == [0, 0]
+    at.selectbox(key="re2_strategy").set_value("MI-guided").run()
+    assert not at.exception and at.selectbox(key="re2_mi").value == "neural head"
+    at.selectbox(key="re2_strategy").set_value("nothing").run()
+    assert not at.exception and len(at.get("download_button")) == 3
+
+
+@pytest.mark.parametrize("name", ["revoking-top-k", "remdm-cap", "remdm-conf", "demask"])
+def test_rules_that_take_back_or_ask_for_variation_are_shown(name):
+    at = open_page(re_strategy=STRATEGIES[name].title)
+    assert not at.exception and not at.error and replays(at) == 1
+
+
 @pytest.mark.parametrize(
     ("board", "says"),
     [
@@ -106,7 +130,7 @@ def test_a_trace_file_takes_the_place_of_the_run():
         (b"not json", "not a decoding trace"),
         (b"\xff\xfe\x00", "not a decoding trace"),
         (b"[" * 100_000, "not a decoding trace"),
-        (TRACE.to_json().replace('"schema": 1', '"schema": 99').encode(), "version 99"),
+        (TRACE.to_json().replace('"schema": 2', '"schema": 99').encode(), "version 99"),
         (TRACE.to_json().replace('"positions": [80]', '"positions": [81]').encode(), "step 1 commits cells or digits"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from mi_core.decoding import DecodeTrace
 from mi_core.errors import FormatError
 from mi_core.postmortem import post_mortem
-from pages.ui.replay_payload import clash_text, describe, payload, run_payload, standalone_html, steps_csv
+from pages.ui.replay_payload import clash_text, describe, one_run, run_payload, standalone_html, steps_csv, two_runs
 from tests.test_postmortem import GRID, R1C1, R1C2, R4C1, R9C9, run, step
 
 CLASHING = run(
@@ -32,9 +32,11 @@ def test_frames_and_passes_add_up():
 
 
 def test_the_payload_is_plain_json_and_names_its_run():
-    data = payload([CLASHING, CLASHING], step=2)
+    shown = run_payload(CLASHING)
+    data = two_runs((CLASHING, CLASHING), (shown, shown), step=2)
     assert json.loads(json.dumps(data)) == data
-    assert data["step"] == 2 and len(data["runs"]) == 2
+    assert data["step"] == 2 and len(data["runs"]) == 2 and data["sync"] == "cells"
+    assert data["divergence"] is None, "a run does not part from itself"
     other = run(step({R9C9: GRID[R9C9]}))
     assert run_payload(other)["id"] != data["runs"][0]["id"]
 
@@ -84,7 +86,7 @@ def test_csv_has_a_line_for_each_cell():
 
 def test_the_standalone_page_cannot_be_broken_out_of():
     hostile = dataclasses.replace(CLASHING.steps[0], reason="</script><img src=x onerror=alert(1)>")
-    data = payload([dataclasses.replace(CLASHING, steps=(hostile, CLASHING.steps[1]))])
+    data = one_run(run_payload(dataclasses.replace(CLASHING, steps=(hostile, CLASHING.steps[1]))))
     page = standalone_html(data, "export default function (component) {}\n", ".rp{}")
     assert page.count("</script>") == 1 and "<img" not in page
     assert "http" not in page.replace("http-equiv", "")
@@ -94,8 +96,36 @@ def test_the_standalone_page_cannot_be_broken_out_of():
 def test_a_trace_of_another_game_is_refused():
     text = CLASHING.to_json().replace('"symbols": ["1"', '"symbols": ["A"')
     with pytest.raises(FormatError, match="not one of a Sudoku board"):
-        payload([DecodeTrace.from_json(text)])
+        run_payload(DecodeTrace.from_json(text))
 
 
 def test_a_trace_comes_back_from_json_the_same():
     assert run_payload(DecodeTrace.from_json(CLASHING.to_json())) == run_payload(CLASHING)
+
+
+def test_two_runs_say_where_they_part():
+    other = run(step({R1C1: 7, R9C9: GRID[R9C9]}), step({R1C2: GRID[R1C2]}))
+    data = two_runs((CLASHING, other), (run_payload(CLASHING), run_payload(other)), sync="passes")
+    assert data["divergence"]["choice"] == {"steps": [0, 0], "text": "Only B commits r1c1."}
+    assert data["divergence"]["token"]["steps"] == [1, 1]
+    assert data["divergence"]["token"]["text"] == f"r1c2 ends as 7 in A (step 2) and as {GRID[R1C2]} in B (step 2)."
+    first, second = (shown["parted"] for shown in data["runs"])
+    assert first == {"step": 0, "cells": [], "token": {"cell": R1C2, "step": 1}}
+    assert second["cells"] == [R1C1] and data["sync"] == "passes"
+
+
+def test_many_cells_are_counted_not_listed():
+    wide = run(step({cell: GRID[cell] for cell in range(9)}))
+    slow = run(step({0: GRID[0]}), step({cell: GRID[cell] for cell in range(1, 9)}))
+    data = two_runs((wide, slow), (run_payload(wide), run_payload(slow)))
+    assert data["divergence"] == {
+        "choice": {"steps": [0, 0], "text": "Only A commits r1c2, r1c3, r1c4, r1c5 and 4 more."},
+        "token": None,
+    }
+
+
+def test_what_is_taken_back_travels():
+    back = dataclasses.replace(step({R1C1: GRID[R1C1]}), revoked=(R9C9,))
+    shown = run_payload(run(step({R9C9: 3}), back, step({R9C9: GRID[R9C9]})))
+    assert [s["revoked"] for s in shown["steps"]] == [[], [R9C9], []]
+    assert shown["states"][2][R9C9] == "."

@@ -47,6 +47,8 @@ def views(draw: st.DrawFn) -> StepView:
         uniform=torch.rand(n, generator=g, dtype=torch.float64),
         temperature=draw(st.sampled_from([0.0, 0.5, 1.0])),
         look=look,
+        given=torch.where(~masked, torch.rand(n, generator=g) < 0.5, False),
+        surety=torch.where(masked, 0.0, torch.rand(n, generator=g, dtype=torch.float64)),
     )
 
 
@@ -58,6 +60,8 @@ def test_contract(name: str, view: StepView) -> None:
     first = rule.select(view, rule.settings())
     assert not (first.chosen & ~view.masked).any(), "only open positions may be committed"
     assert first.chosen.any(), "every step commits something"
+    if first.revoked is not None:
+        assert not (first.revoked & ~view.committed).any(), "only what was committed may be taken back"
     assert torch.equal(first.chosen, rule.select(view, rule.settings()).chosen), "same view, same choice"
     assert torch.equal(kept[0], view.log_probs) and torch.equal(kept[1], view.masked), "the view is not changed"
     assert first.reason.endswith(".") and "nan" not in first.reason
@@ -272,3 +276,71 @@ def test_independent_sets_take_hubs_first_and_no_joined_pair() -> None:
     late = replace(_view([FAIR, [0.95, 0.05], [0.93, 0.07]], [[0, 9, 9], [9, 0, 9], [9, 9, 0]]), opened=20)
     assert _chosen("dapd", late, tau=0.5, sure=0.9) == [1, 2], "less than half is open: confidence alone"
     assert _chosen("peer-colouring", _view([FAIR, [0.9, 0.1], FAIR], [[0, 1, 0], [1, 0, 0], [0, 0, 0]])) == [1, 2]
+
+
+# ---- rules that take back
+
+
+def _half_way(luck: list[float] | None = None, surety: tuple[float, float] = (0.9, 0.55)) -> StepView:
+    """Positions 0 and 1 are open (.8 and .7), 2 and 3 were committed at the given probability, 4 was given."""
+    return replace(
+        _view([[0.8, 0.2], [0.7, 0.3], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]),
+        masked=torch.tensor([True, True, False, False, False]),
+        given=torch.tensor([False, False, False, False, True]),
+        surety=torch.tensor([0.0, 0.0, *surety, 0.0], dtype=torch.float64),
+        opened=4,
+        step=2,
+        uniform=None if luck is None else torch.tensor([*luck, 0.0], dtype=torch.float64),
+    )
+
+
+def _both(name: str, view: StepView, **settings: float) -> tuple[list[int], list[int]]:
+    rule = get_strategy(name)
+    selection = rule.select(view, rule.settings(settings))
+    assert selection.revoked is not None
+    return selection.chosen.nonzero()[:, 0].tolist(), selection.revoked.nonzero()[:, 0].tolist()
+
+
+def test_revoking_top_k_lets_surer_positions_push_others_out() -> None:
+    """Step 3 of 4 keeps 3 of 4: .9, .8 and .7 stay or come, .55 goes."""
+    assert _both("revoking-top-k", _half_way(), steps=4) == ([0, 1], [3])
+    assert _both("revoking-top-k", _half_way(surety=(0.9, 0.75)), steps=4) == ([0], [])
+    assert _both("revoking-top-k", _half_way(), steps=3) == ([0, 1], []), "the last step keeps all"
+    assert _both("revoking-top-k", _half_way(), steps=256) == ([0, 1], [3]), "one more than the two there are"
+
+
+def test_revoking_top_k_noise_changes_the_order() -> None:
+    luck = [0.01, 0.99, 0.5, 0.5]
+    assert _both("revoking-top-k", _half_way(luck, (0.9, 0.75)), steps=4, noise=10.0) == ([1], [])
+
+
+def test_remdm_cap_draws_both_ways() -> None:
+    """Half of 4 steps: alpha .5 to .75, sigma min(.2, .5), an open position goes with .25/.5 + .2 * .5/.5 = .7."""
+    assert _both("remdm-cap", _half_way([0.69, 0.71, 0.19, 0.21]), steps=4, eta=0.2) == ([0], [2])
+    assert _both("remdm-cap", _half_way([0.69, 0.71, 0.49, 0.51]), steps=4, eta=1.0) == ([0, 1], [2]), (
+        "sigma .5, all go"
+    )
+    assert _both("remdm-cap", _half_way([0.99, 0.98, 0.9, 0.9]), steps=4, eta=0.2) == ([1], []), "the nearest goes"
+    assert _both("remdm-cap", _half_way([0.99, 0.98, 0.0, 0.0]), steps=3, eta=1.0) == ([0, 1], []), "the last step"
+
+
+def test_remdm_conf_takes_back_the_least_sure() -> None:
+    """sigma .5 shared as softmax(-(.9, .3)) = .354, .646: .177 and .323."""
+    assert _both("remdm-conf", _half_way([0.49, 0.51, 0.18, 0.32], (0.9, 0.3)), steps=4) == ([0], [3])
+    assert _both("remdm-conf", _half_way([0.49, 0.51, 0.17, 0.33], (0.9, 0.3)), steps=4) == ([0], [2])
+
+
+def test_what_was_given_is_never_taken_back() -> None:
+    view = replace(_half_way([0.0] * 4), given=torch.tensor([False, False, True, True, True]))
+    for name in ("revoking-top-k", "remdm-cap", "remdm-conf"):
+        assert _both(name, view)[1] == []
+
+
+def test_demask_adds_up_variation_by_confidence() -> None:
+    """By confidence 1, 2, 0: 2 varies with 1 by .06, and 0 with both by .03 + .04."""
+    variation = [[0, 0.03, 0.04], [0.03, 0, 0.06], [0.04, 0.06, 0]]
+    view = _view([[0.6, 0.4], [0.9, 0.1], [0.8, 0.2]], variation)
+    assert _chosen("demask", view, tau=0.05) == [0, 1]
+    assert _chosen("demask", view, tau=0.06) == [1, 2]
+    assert _chosen("demask", view, tau=0.13) == [0, 1, 2]
+    assert _chosen("demask", view, tau=0.0) == [1]

@@ -12,7 +12,7 @@ from mi_core.errors import InputError
 from mi_core.models import exact
 from mi_core.models.exact import ExactModel
 from mi_core.probing import probe
-from mi_core.stepcost import step_cost, total_correlation
+from mi_core.stepcost import gap_cost, step_cost, total_correlation
 from mi_core.sudoku.board import parse
 
 
@@ -75,3 +75,15 @@ def test_what_is_not_open_cannot_be_committed() -> None:
     for positions in ([1], [0, 0]):
         with pytest.raises(InputError, match="each of them once"):
             step_cost(model, tokens, positions, log_probs=log_probs)
+
+
+def test_mi_plus_gap_of_the_chosen_alone() -> None:
+    """A consistent model has no gap: the sum is that of MI, and only the chosen positions are probed."""
+    model, tokens = ExactModel(exact.from_seed(5, 4, 3)), torch.full((4,), 3)
+    truth = probe(model, tokens, mass=1.0)
+    chosen = [0, 2, 3]
+    value, passes = gap_cost(model, tokens, chosen, log_probs=truth.log_probs, mass=1.0)
+    assert passes == 9
+    expected = sum(truth.mi[i, j].item() for i, j in [(0, 2), (0, 3), (2, 3)])
+    assert value == pytest.approx(expected, abs=1e-10)
+    assert gap_cost(model, tokens, [1], log_probs=truth.log_probs)[0] == 0

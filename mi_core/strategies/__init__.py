@@ -5,7 +5,7 @@ contract tests follow from its signature.
 """
 
 from mi_core.selection import STRATEGIES, Parameter, Selection, StepView, Strategy, get_strategy
-from mi_core.strategies import budgets, certainty, graphs, tested
+from mi_core.strategies import budgets, certainty, graphs, revoking, tested
 
 __all__ = [
     "STRATEGIES",
@@ -17,5 +17,6 @@ __all__ = [
     "certainty",
     "get_strategy",
     "graphs",
+    "revoking",
     "tested",
 ]

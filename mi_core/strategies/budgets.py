@@ -83,6 +83,20 @@ def faithful(
     return _budget(view, own, lam, gamma, f"KL of the draw plus {lam:g} times MI among them")
 
 
+@strategy(title="DEMASK variation", source="DEMASK, arXiv 2604.02560", pairs=("tv",))
+def demask(
+    view: StepView,
+    *,
+    tau: Annotated[float, Bounds(0.0, 50.0, "total variation that a step may ignore, 1 at most for a pair")] = 0.1,
+) -> Selection:
+    """By confidence: take a position whose total variation with those taken fits what is left of tau.
+
+    Where variation adds up at most (sub-additivity), the step's own TV(joint, product) stays within tau.
+    """
+    zero = torch.zeros_like(view.entropy)
+    return _budget(view, zero, 1.0, tau, "variation among them", view.ranked(view.confidence), "of variation")
+
+
 def distortion(view: StepView) -> torch.Tensor:
     """KL(q_i || p_i) of the distribution that tokens are drawn from, (N,) nats: -ln max p at temperature 0."""
     if view.temperature == 0:
@@ -92,14 +106,22 @@ def distortion(view: StepView) -> torch.Tensor:
     return (cross - entropy_of(q)).clamp_min(0.0)
 
 
-def _budget(view: StepView, own: torch.Tensor, lam: float, budget: float, what: str) -> Selection:
-    """By ascending entropy: a position goes if own_i + lam * (its MI to those taken) fits what is left."""
+def _budget(
+    view: StepView,
+    own: torch.Tensor,
+    lam: float,
+    budget: float,
+    what: str,
+    order: list[int] | None = None,
+    unit: str = "nats",
+) -> Selection:
+    """In this order (None: by ascending entropy) a position goes if own_i + lam * (its pairs) fits what is left."""
     assert view.mi is not None
     taken: list[int] = []
     left = budget
     coupling = torch.zeros_like(view.entropy)
     too_dependent = 0
-    for i in view.by_entropy:
+    for i in view.by_entropy if order is None else order:
         alone = float(own[i])
         cost = alone + lam * float(coupling[i])
         if not taken or cost <= left + 1e-12:
@@ -109,6 +131,6 @@ def _budget(view: StepView, own: torch.Tensor, lam: float, budget: float, what: 
         elif alone <= left + 1e-12:
             too_dependent += 1
     spent = budget - left
-    reason = f"{count_of(len(taken))} for {spent:.3f} of {budget:g} nats ({what})"
+    reason = f"{count_of(len(taken))} for {spent:.3f} of {budget:g} {unit} ({what})"
     reason += f"; {too_dependent} certain enough but too dependent on them." if too_dependent else "."
     return commit(view, taken, reason, spent, budget)

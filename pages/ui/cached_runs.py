@@ -9,7 +9,7 @@ import streamlit as st
 from mi_core.agreement import peer_matrix
 from mi_core.decoding import DecodeTrace, MISource, decode
 from mi_core.errors import FormatError, InputError
-from mi_core.sources import AttentionSource, GapSource, HeadSource, ProbingSource, StructureSource
+from mi_core.sources import AttentionSource, GapSource, HeadSource, ProbingSource, StructureSource, TVSource
 from mi_core.sudoku.board import VOCAB, parse
 from pages.ui.cached import get_head, get_model
 from pages.ui.replay_payload import run_payload
@@ -75,6 +75,7 @@ def source_of(name: str) -> MISource | None:
         "head": lambda: HeadSource(get_head()),
         "probing": ProbingSource,
         "probing-gap": GapSource,
+        "probing-tv": TVSource,
         "attention": AttentionSource,
         "structure": lambda: StructureSource(peer_matrix().double()),
     }

@@ -15,6 +15,7 @@ WAYS_ON = {
     "pages/1_Sudoku.py": "**Sudoku**: beliefs and MI of a real board",
     "pages/2_Replay.py": "**Replay**: watch boards being decoded",
     "pages/3_Benchmark.py": "**Benchmark**: quality against passes",
+    "pages/4_Be_the_decoder.py": "**Be the decoder**: choose the cells yourself",
 }
 
 MI_LIMIT = 0.6931471805599453  # ln 2, the most that two bits can share: the colours mean the same at every strength

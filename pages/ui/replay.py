@@ -8,18 +8,22 @@ from mi_core.strategies import STRATEGIES
 from mi_core.sudoku.presets import PRESETS
 from pages.ui.cached_runs import Replay, RunSettings
 from pages.ui.components.replay import CSS, JS, replay
-from pages.ui.replay_controls import GREEDY, SAMPLED, board_name, uploaded_trace
-from pages.ui.replay_payload import standalone_html, steps_csv
+from pages.ui.replay_controls import GREEDY, NOTHING, SAMPLED, board_name, uploaded_trace
+from pages.ui.replay_payload import SYNC, one_run, standalone_html, steps_csv, two_runs
 
 SCRIPT = "pages/2_Replay.py"
 MARK = "re_link"
 
 
 def _link(board: str, strategy: str, tokens: str, **parameters: str) -> dict[str, str]:
-    state = {"re_board": PRESETS[board].text, "re_strategy": STRATEGIES[strategy].title, "re_tokens": tokens}
-    prefix = f"re_{strategy.replace('-', '_')}_"
-    state |= {prefix + name: value for name, value in parameters.items()}
+    state = {"re_board": PRESETS[board].text, "re_tokens": tokens, "re2_strategy": NOTHING}
+    state |= _run("re", strategy, **parameters)
     return state | ({"re_seed": "0", "re_temperature": "1"} if tokens == SAMPLED else {})
+
+
+def _run(which: str, strategy: str, **parameters: str) -> dict[str, str]:
+    prefix = f"{which}_{strategy.replace('-', '_')}_"
+    return {f"{which}_strategy": STRATEGIES[strategy].title} | {prefix + name: v for name, v in parameters.items()}
 
 
 GALLERY = [  # label, what to watch, state
@@ -34,6 +38,14 @@ GALLERY = [  # label, what to watch, state
         "The same board and the same random numbers. MI-guided pays for dependence, so it commits one of the four "
         "cells with the rest of the board, looks again, and the other three follow from it.",
         _link("rectangle", "mi-guided", SAMPLED, gamma="1", lam="2") | {"re_mi": "neural head"},
+    ),
+    (
+        "Both, side by side",
+        "Threshold (A) and MI-guided (B) with equal luck on one timeline. The green mark is where they part: A commits "
+        "all four cells of the rectangle together, B one of them.",
+        _link("rectangle", "threshold", SAMPLED, tau="0.4")
+        | _run("re2", "mi-guided", gamma="1", lam="2")
+        | {"re2_mi": "neural head"},
     ),
     (
         "Eight at a time from nothing",
@@ -61,24 +73,33 @@ def gallery() -> bytes | None:
         return uploaded_trace()
 
 
-def caption(settings: RunSettings) -> None:
-    """What the strategy does, and what to watch where the run is one of the gallery."""
-    strategy = STRATEGIES[settings.strategy]
-    about = f"**{strategy.title}** ({strategy.source}): {strategy.summary}"
+def caption(settings: RunSettings, other: RunSettings | None) -> None:
+    """What the strategies do, and what to watch where the run is one of the gallery."""
+    runs = [settings] if other is None else [settings, other]
+    rules = [STRATEGIES[name] for name in dict.fromkeys(run.strategy for run in runs)]
+    about = " ".join(f"**{rule.title}** ({rule.source}): {rule.summary}" for rule in rules)
     st.caption(f"**Board:** {board_name(settings.board)}. {about}")
+    title, beside = rules[0].title, NOTHING if other is None else STRATEGIES[other.strategy].title
     for _, watch, state in GALLERY:
-        if state["re_board"] == settings.board and state["re_strategy"] == strategy.title:
+        if (state["re_board"], state["re_strategy"], state["re2_strategy"]) == (settings.board, title, beside):
             st.markdown(f":material/visibility: **What to watch:** {watch}")
 
 
-def show(shown: Replay) -> None:
-    """The replay and its downloads."""
-    data = {"runs": [shown.run], "step": _asked_step()}
-    replay(data, key="re_replay")
-    trace = shown.trace
+def show(shown: Replay, other: Replay | None = None, *, key: str = "re_replay") -> None:
+    """The replay of one run, or of two on one timeline, and the downloads."""
+    if other is None:
+        data = one_run(shown.run, step=_asked_step())
+    else:
+        asked = st.query_params.get("re_sync", "")
+        sync = asked if asked in SYNC else SYNC[0]
+        data = two_runs((shown.trace, other.trace), (shown.run, other.run), step=_asked_step(), sync=sync)
+    replay(data, key=key)
     with st.container(horizontal=True):
-        st.download_button("Trace (JSON)", trace.to_json, "trace.json", "application/json", on_click="ignore")
-        st.download_button("Steps (CSV)", partial(steps_csv, trace), "steps.csv", "text/csv", on_click="ignore")
+        for side, run in enumerate([shown] if other is None else [shown, other]):
+            mark, end = ("", "") if other is None else (f" {'AB'[side]}", f"-{'ab'[side]}")
+            json, steps = run.trace.to_json, partial(steps_csv, run.trace)
+            st.download_button(f"Trace{mark} (JSON)", json, f"trace{end}.json", "application/json", on_click="ignore")
+            st.download_button(f"Steps{mark} (CSV)", steps, f"steps{end}.csv", "text/csv", on_click="ignore")
         page = partial(standalone_html, data, JS, CSS)
         st.download_button("Replay (HTML)", page, "replay.html", "text/html", on_click="ignore")
 

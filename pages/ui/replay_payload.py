@@ -10,22 +10,75 @@ import io
 import json
 from typing import Any
 
+from mi_core.comparison import Divergence, divergence
 from mi_core.decoding import DecodeStep, DecodeTrace
+from mi_core.game import PLAYER
 from mi_core.postmortem import ClashCause, Outcome, outcome, post_mortem
 from mi_core.strategies import STRATEGIES
 from mi_core.sudoku.board import cell_name
 
 Json = dict[str, Any]
+SHOWN = 4  # cells named in a sentence
 MASS = 1000  # marginals travel as whole thousandths
 
 
-def payload(traces: list[DecodeTrace], *, step: int | None = None) -> Json:
-    """All frames of the runs, and the step to open at (None: the first).
+SYNC = ("cells", "passes")  # what two runs are matched by
+
+
+def one_run(run: Json, *, step: int | None = None) -> Json:
+    """All frames of a run (`run_payload`), and the step to open at (None: the first)."""
+    return {"runs": [run], "step": step, "sync": SYNC[0], "divergence": None}
+
+
+def two_runs(
+    traces: tuple[DecodeTrace, DecodeTrace], runs: tuple[Json, Json], *, step: int | None = None, sync: str = SYNC[0]
+) -> Json:
+    """Two runs of one board on one timeline, with where they part.
+
+    Args:
+        runs: `run_payload` of each trace.
+        step: the place on the timeline to open at, None for the first.
+        sync: one of `SYNC`.
 
     Raises:
-        FormatError: a trace that is not one of a Sudoku board.
+        InputError: the runs start from different boards.
     """
-    return {"runs": [run_payload(trace) for trace in traces], "step": step}
+    parted = divergence(*traces)
+    marked = [run | {"parted": _parted(parted, side)} for side, run in enumerate(runs)]
+    return {"runs": marked, "step": step, "sync": sync, "divergence": None if parted is None else _divergence(parted)}
+
+
+def _divergence(parted: Divergence) -> Json:
+    """The first other choice and the first other digit: what to say, and the step of each run to go to."""
+    choice = [_only("A", parted.only_first), _only("B", parted.only_second)]
+    said = " ".join(filter(None, choice)) or "The same cells, but not the same digits or not all of them kept."
+    token = parted.token
+    if token is None:
+        return {"choice": {"steps": [parted.step] * 2, "text": said}, "token": None}
+    one, other = (token_ + 1 for token_ in token.tokens)
+    text = (
+        f"{cell_name(token.position)} ends as {one} in A (step {token.steps[0] + 1}) "
+        f"and as {other} in B (step {token.steps[1] + 1})."
+    )
+    return {
+        "choice": {"steps": [parted.step] * 2, "text": said},
+        "token": {"steps": list(token.steps), "text": text},
+    }
+
+
+def _only(side: str, cells: tuple[int, ...]) -> str:
+    if not cells:
+        return ""
+    named = ", ".join(cell_name(cell) for cell in cells[:SHOWN])
+    return f"Only {side} commits {named}{f' and {len(cells) - SHOWN} more' if len(cells) > SHOWN else ''}."
+
+
+def _parted(parted: Divergence | None, side: int) -> Json | None:
+    """What one board marks: cells that only its run commits in that step, and the first that ends otherwise."""
+    if parted is None:
+        return None
+    token = None if parted.token is None else {"cell": parted.token.position, "step": parted.token.steps[side]}
+    return {"step": parted.step, "cells": list((parted.only_first, parted.only_second)[side]), "token": token}
 
 
 def run_payload(trace: DecodeTrace) -> Json:
@@ -43,6 +96,7 @@ def run_payload(trace: DecodeTrace) -> Json:
     return {
         "id": hashlib.sha256(trace.to_json().encode()).hexdigest()[:16],
         "title": strategy_title(trace),
+        "unit": "of variation" if trace.mi_source == "probing-tv" else "nats",
         "knobs": describe(trace),
         "mi_source": trace.mi_source if records_mi(trace) else None,
         "start": trace.text(trace.start),
@@ -61,6 +115,8 @@ def run_payload(trace: DecodeTrace) -> Json:
 
 def strategy_title(trace: DecodeTrace) -> str:
     """The registry's title; the bare name of a strategy that this version does not know."""
+    if trace.strategy == PLAYER:
+        return "You"
     return STRATEGIES[trace.strategy].title if trace.strategy in STRATEGIES else trace.strategy
 
 
@@ -72,7 +128,11 @@ def describe(trace: DecodeTrace) -> str:
     return ", ".join(parts)
 
 
-NO_MI = {"attention": "joined by attention", "structure": "joined by the rules of the game"}
+NO_MI = {
+    "probing-tv": "variation from probing",
+    "attention": "joined by attention",
+    "structure": "joined by the rules of the game",
+}
 
 
 def records_mi(trace: DecodeTrace) -> bool:
@@ -94,6 +154,7 @@ def _step(step: DecodeStep, passes_so_far: int) -> Json:
         "entropy": _rounded(step.entropy),
         "marginals": [[round(MASS * p) for p in row] for row in step.marginals],
         "pairs": [[i, j, round(mi, 5)] for i, j, mi in step.pair_mi],
+        "revoked": list(step.revoked),
         "reason": step.reason,
         "spent": step.spent,
         "budget": step.budget,

@@ -1,10 +1,15 @@
 // Replay: all frames of one or more decoding runs on one timeline. Nothing here asks the server.
-// data: { runs: [run, ...], step: number | null }, see pages/ui/replay_payload.py.
+// data: { runs: [run, ...], step: number | null, sync, divergence }, see pages/ui/replay_payload.py.
+// A place on the timeline is a stop. With one run the stops are its steps; two runs are matched by the passes they have
+// taken or by the cells they have committed, and each shows the latest step that a stop has reached.
 
 const SPEEDS = [["½ ×", 2000], ["1 ×", 1000], ["2 ×", 500], ["4 ×", 250]];
 const LEGEND = "Ring: committed in this step. Small number: the step that filled the cell. Lines: MI of the strongest pairs " +
-  "committed together. Tint of an open cell: its entropy. ✕ hatched: clash. ≠ differs from the only solution.";
-const PARAM = "re_step";
+  "committed together. Tint of an open cell: its entropy. ✕ hatched: clash. ↶ dotted: taken back. ≠ differs from the only solution.";
+const LEGEND_TWO = " ◆ dashed: where the runs part.";
+const PARAM = "re_step", SYNC_PARAM = "re_sync";
+const SIDES = ["A", "B"];
+const SYNCS = [["cells", "cells committed"], ["passes", "passes"]];
 
 const ICONS = { // paths on a 16 x 16 grid
   first: "M2 2h2.4v12H2zM14 2v12L5.5 8z",
@@ -21,25 +26,41 @@ function icon(name) {
   return root;
 }
 
+// What a run has behind it before the first step and after each one; never falls, also where commitments are taken back.
+function progress(run, sync) {
+  if (sync === "passes") return [0, ...run.steps.map((step) => step.passes_so_far)];
+  const filled = run.states.map((text) => run.sequential - [...text].filter((c) => c === ".").length);
+  return filled.map((_, k) => Math.max(...filled.slice(0, k + 1)));
+}
+
+// [{ mark, frames: [frame of each run] }]
+function stopsOf(runs, sync) {
+  if (runs.length === 1) return runs[0].states.map((_, k) => ({ mark: k, frames: [k] }));
+  const all = runs.map((run) => progress(run, sync));
+  const marks = [...new Set(all.flat())].sort((a, b) => a - b);
+  return marks.map((mark) => ({ mark, frames: all.map((values) => values.filter((value) => value <= mark).length - 1) }));
+}
+
 class RunView {
-  constructor(host, run, player) {
-    Object.assign(this, { run, player, root: el("section", host, "rp-run") });
+  constructor(host, run, player, side) {
+    Object.assign(this, { run, player, side, root: el("section", host, "rp-run") });
     const head = el("p", this.root, "rp-title");
+    if (player.two) el("b", head, `rp-side-name rp-side-${SIDES[side]}`, SIDES[side]);
     el("strong", head, "", run.title);
     el("span", head, "", run.knobs);
     const body = el("div", this.root, "rp-body");
-    const side = el("div", body, "rp-side");
-    this.boardHost = el("div", side, "rp-board-host");
-    this.hint = el("p", side, "rp-hint");
-    this.tools(el("div", side, "rp-tools"));
-    el("p", side, "rp-legend", LEGEND);
+    const column = el("div", body, "rp-side");
+    this.boardHost = el("div", column, "rp-board-host");
+    this.hint = el("p", column, "rp-hint");
+    this.tools(el("div", column, "rp-tools"));
+    if (!player.two) el("p", column, "rp-legend", LEGEND);
     this.card = el("div", body, "rp-card");
     this.card.addEventListener("pointerover", (event) => this.point(event));
     this.card.addEventListener("pointerleave", () => this.mark([]));
-    this.live = el("p", side, "rp-live");
+    this.live = el("p", column, "rp-live");
     this.live.setAttribute("aria-live", "polite");
     this.end = el("div", this.root, "rp-end");
-    drawEnd(this.end, run, (step) => player.jump(step));
+    drawEnd(this.end, run, (step) => player.seek(side, step));
     this.boardHost.addEventListener("pointerover", (event) => this.hover(event));
     this.boardHost.addEventListener("pointerleave", () => this.hintText());
     this.boardHost.addEventListener("click", (event) => this.follow(event));
@@ -107,12 +128,12 @@ class RunView {
 
   follow(event) {
     const at = this.frame.committed.get(Number(event.target.dataset?.cell));
-    if (at !== undefined) this.player.jump(at);
+    if (at !== undefined) this.player.seek(this.side, at);
   }
 
   save(kind) {
     const text = boardText(this.board, this.root);
-    const name = `replay-step-${this.frame.at}`;
+    const name = `replay-${this.player.two ? `${SIDES[this.side]}-` : ""}step-${this.frame.at}`;
     const picture = new Blob([text], { type: "image/svg+xml" });
     if (kind === "SVG") return offer(picture, `${name}.svg`);
     const image = new Image();
@@ -157,18 +178,19 @@ class Timeline {
     return Math.max(0, Math.min(this.ticks.length - 1, Math.floor(share * this.ticks.length)));
   }
 
-  load(runs, length) {
+  // A lane for each run, the second one upside down: how many cells it commits on the way to each stop, ✕ where it clashes.
+  load(runs, stops, parted) {
     this.root.replaceChildren();
-    const counts = (k) => runs.map((run) => run.steps[k - 1]?.cells.length ?? 0);
-    const most = Math.max(1, ...runs.flatMap((run) => run.steps.map((step) => step.cells.length)));
-    this.root.setAttribute("aria-valuemax", length);
-    this.ticks = Array.from({ length: length + 1 }, (_, k) => {
+    this.root.classList.toggle("rp-lanes", runs.length > 1);
+    const news = stops.map((stop, k) => runs.map((run, r) => newsOf(run, k ? stops[k - 1].frames[r] : 0, stop.frames[r])));
+    const most = Math.max(1, ...news.flat().map((n) => n.cells));
+    this.root.setAttribute("aria-valuemax", stops.length - 1);
+    this.ticks = stops.map((stop, k) => {
       const tick = el("div", this.root, "rp-tick");
-      const clashes = runs.reduce((sum, run) => sum + run.clashes.filter((c) => c.step === k - 1).length, 0);
-      el("span", tick, "rp-flag", k && clashes ? "✕" : "");
-      const bars = el("div", tick, "rp-bars");
-      for (const count of counts(k)) el("i", bars).style.height = k ? `${8 + (92 * count) / most}%` : "3px";
-      tick.title = k ? `Step ${k}: ${counts(k).map((c) => plural(c, "cell")).join(" | ")}${clashes ? `, clashes made: ${clashes}` : ""}` : "Start";
+      const said = runs.map((_, r) => lane(tick, news[k][r], most, k, r));
+      if (k === parted) el("span", tick, "rp-parted", "◆");
+      const head = runs.length > 1 ? stop.mark : `Step ${stop.mark}`;
+      tick.title = !k ? "Start" : runs.length === 1 ? `${head}: ${said[0]}` : `${head}. ${said.map((text, r) => `${SIDES[r]}: ${text}`).join(". ")}`;
       return tick;
     });
   }
@@ -183,12 +205,31 @@ class Timeline {
   }
 }
 
+function newsOf(run, from, to) {
+  const steps = run.steps.slice(from, to);
+  return {
+    cells: steps.reduce((sum, step) => sum + step.cells.length, 0),
+    clashes: run.clashes.filter((c) => c.step !== null && c.step >= from && c.step < to).length,
+  };
+}
+
+function lane(tick, news, most, k, side) {
+  const flag = () => el("span", tick, "rp-flag", k && news.clashes ? "✕" : "");
+  if (side === 0) flag();
+  const bars = el("div", tick, `rp-bars rp-lane-${SIDES[side]}`);
+  el("i", bars).style.height = !k ? "3px" : news.cells ? `${8 + (92 * news.cells) / most}%` : "0";
+  if (side === 1) flag();
+  return `${plural(news.cells, "cell")}${news.clashes ? `, clashes made: ${news.clashes}` : ""}`;
+}
+
 class Player {
   constructor(root) {
     this.root = root;
     this.step = 0;
     this.length = 0;
+    this.sync = "cells";
     this.transport(el("div", root, "rp-transport"));
+    this.pairHost = el("div", root, "rp-pair");
     this.runsHost = el("div", root, "rp-runs");
     this.onKey = (event) => this.key(event);
     document.addEventListener("keydown", this.onKey);
@@ -225,20 +266,81 @@ class Player {
     if (key === this.loaded) return;
     this.stop();
     this.loaded = key;
-    this.length = Math.max(0, ...data.runs.map((run) => run.steps.length));
+    this.data = data;
+    this.two = data.runs.length > 1;
+    if (first) this.sync = data.sync;
     this.runsHost.replaceChildren();
-    this.runsHost.classList.toggle("rp-two", data.runs.length > 1);
-    this.views = data.runs.map((run) => new RunView(this.runsHost, run, this));
-    this.timeline.load(data.runs, this.length);
+    this.runsHost.classList.toggle("rp-two", this.two);
+    this.views = data.runs.map((run, side) => new RunView(this.runsHost, run, this, side));
+    if (this.two) el("p", this.runsHost, "rp-legend", LEGEND + LEGEND_TWO);
+    this.match();
+    this.drawPair();
     this.go(first && data.step !== null ? data.step : 1, !first);
+  }
+
+  // The stops of the present way to match the runs.
+  match() {
+    this.stops = stopsOf(this.data.runs, this.sync);
+    this.length = this.stops.length - 1;
+    const parted = this.data.divergence;
+    this.timeline.load(this.data.runs, this.stops, parted ? this.firstAt(parted.choice.steps) : null);
+  }
+
+  // The first stop at which one of the runs shows its step of `steps` (counted from 0).
+  firstAt(steps) {
+    return this.stops.findIndex((stop) => stop.frames.some((frame, r) => frame > steps[r]));
+  }
+
+  seek(side, frame) {
+    this.jump(this.stops.findIndex((stop) => stop.frames[side] >= frame));
+  }
+
+  // What only a pair has: how its runs are matched, and where they part.
+  drawPair() {
+    this.pairHost.replaceChildren();
+    if (!this.two) return;
+    const choice = el("div", this.pairHost, "rp-sync");
+    choice.setAttribute("role", "group");
+    choice.setAttribute("aria-label", "Match the runs by");
+    el("span", choice, "", "Match by");
+    this.syncButtons = SYNCS.map(([sync, label]) => {
+      const button = el("button", choice, "", label);
+      button.type = "button";
+      button.setAttribute("aria-pressed", sync === this.sync);
+      button.addEventListener("click", () => this.matchBy(sync));
+      return button;
+    });
+    this.drawParting(el("div", this.pairHost, "rp-parting"));
+  }
+
+  drawParting(host) {
+    const parted = this.data.divergence;
+    if (!parted) return void el("p", host, "", "◆ Both runs make the same choices, step by step.");
+    const { choice, token } = parted;
+    const text = `◆ They first part in step ${choice.steps[0] + 1}. ${choice.text}`;
+    jumpButton(host, text, () => this.jump(this.firstAt(choice.steps)), "rp-first-choice");
+    if (!token) return void el("p", host, "rp-note", "Every cell ends with the same digit in both.");
+    jumpButton(host, `◆ First other digit: ${token.text}`, () => this.jump(this.firstAt(token.steps)), "rp-first-digit");
+  }
+
+  // Another way to match; run A stays where it is.
+  matchBy(sync) {
+    const frame = this.stops[this.step].frames[0];
+    this.stop();
+    this.sync = sync;
+    this.syncButtons.forEach((button, k) => button.setAttribute("aria-pressed", SYNCS[k][0] === sync));
+    this.match();
+    this.go(this.stops.findIndex((stop) => stop.frames[0] >= frame));
   }
 
   go(step, remember = true) {
     this.step = Math.max(0, Math.min(this.length, Math.round(step) || 0));
-    this.views.forEach((view) => view.show(this.step));
+    const stop = this.stops[this.step];
+    this.views.forEach((view, side) => view.show(stop.frames[side]));
     this.timeline.show(this.step);
-    this.position.textContent = `${this.step} / ${this.length}`;
-    if (remember) rememberStep(this.step);
+    const unit = this.two ? ` ${this.sync}` : "";
+    this.position.textContent = `${stop.mark} / ${this.stops[this.length].mark}${unit}`;
+    if (remember) rememberStep(this.step, this.two ? this.sync : null);
   }
 
   jump(step) {
@@ -292,10 +394,13 @@ class Player {
 }
 
 // The step stands in the address without a trip to the server: a copied link opens here again.
-function rememberStep(step) {
+function rememberStep(step, sync) {
   const url = new URL(window.location.href);
-  if (!url.protocol.startsWith("http") || url.searchParams.get(PARAM) === String(step)) return;
+  if (!url.protocol.startsWith("http")) return;
   url.searchParams.set(PARAM, step);
+  if (sync) url.searchParams.set(SYNC_PARAM, sync);
+  else url.searchParams.delete(SYNC_PARAM);
+  if (url.href === window.location.href) return;
   window.history.replaceState(window.history.state, "", url);
 }
 

@@ -26,14 +26,26 @@ function frameOf(run, at) {
   const step = at > 0 ? run.steps[at - 1] : null;
   const source = run.steps[Math.max(at, 1) - 1]; // its marginals are those the step was decided on
   const committed = new Map();
-  run.steps.slice(0, at).forEach((s, k) => s.cells.forEach((cell) => committed.set(cell, k + 1)));
+  run.steps.slice(0, at).forEach((s, k) => {
+    s.revoked.forEach((cell) => committed.delete(cell));
+    s.cells.forEach((cell) => committed.set(cell, k + 1));
+  });
   const now = new Set(step ? step.cells : []);
+  const back = new Set(step ? step.revoked : []);
   const marks = new Map(); // cell -> clashes so far
   for (const clash of run.clashes) {
     if ((clash.step === null ? 0 : clash.step + 1) > at) continue;
     for (const cell of [clash.first, clash.second]) marks.set(cell, [...(marks.get(cell) || []), clash]);
   }
-  return { at, step, source, committed, now, marks, text: run.states[at], run };
+  return { at, step, source, committed, now, back, marks, parted: partedCells(run, at), text: run.states[at], run };
+}
+
+// Cells to mark because the other run of the pair does not do the same: those of the first other choice, in its step,
+// and the first cell that ends with another digit, once it is filled for good.
+function partedCells(run, at) {
+  const cells = new Set(run.parted && run.parted.step + 1 === at ? run.parted.cells : []);
+  if (run.parted?.token && run.parted.token.step + 1 <= at) cells.add(run.parted.token.cell);
+  return cells;
 }
 
 function defs(root) {
@@ -81,12 +93,20 @@ function drawFilled(root, frame, cell) {
     "font-weight": given || now ? 700 : 500,
   });
   if (!given && !now) write(root, x + CELL - 4, y + 12, 10, frame.committed.get(cell), "var(--rp-soft)", { "text-anchor": "end" });
-  if (frame.run.wrong.includes(cell)) write(root, x + CELL - 8, y + CELL - 6, 14, "≠", "var(--rp-clash-text)", { "font-weight": 700 });
+  const last = frame.run.states[frame.run.states.length - 1];
+  if (frame.run.wrong.includes(cell) && last[cell] === frame.text[cell]) write(root, x + CELL - 8, y + CELL - 6, 14, "≠", "var(--rp-clash-text)", { "font-weight": 700 });
 }
 
-// Ring, badge and clash sign lie over the grid lines and the links.
+// Ring, badge and the signs of clashes, of a digit taken back and of a divergence lie over the grid lines and the links.
 function drawMarks(group, frame, cell) {
   const [x, y] = [cellLeft(cell), cellTop(cell)];
+  if (frame.back.has(cell)) {
+    svg("rect", {
+      x: x + 2.5, y: y + 2.5, width: CELL - 5, height: CELL - 5, rx: 7, fill: "none", stroke: "var(--rp-clash)", "stroke-width": 2.5,
+      "stroke-dasharray": "3 4",
+    }, group);
+    write(group, x + CELL - 9, y + 15, 15, "↶", "var(--rp-clash-text)", { "font-weight": 700 });
+  }
   if (frame.now.has(cell)) {
     svg("rect", {
       x: x + 2.5, y: y + 2.5, width: CELL - 5, height: CELL - 5, rx: 7, fill: "none", stroke: "var(--rp-ring)", "stroke-width": 3.5,
@@ -94,6 +114,13 @@ function drawMarks(group, frame, cell) {
     const wide = 9 + 6.5 * String(frame.at).length;
     svg("rect", { x: x + CELL - wide - 1, y: y + 1, width: wide, height: 15, rx: 7, fill: "var(--rp-ring)" }, group);
     write(group, x + CELL - wide / 2 - 1, y + 12.5, 11, frame.at, "var(--rp-on-ring)", { "font-weight": 700 });
+  }
+  if (frame.parted.has(cell)) {
+    svg("rect", {
+      x: x + 6, y: y + 6, width: CELL - 12, height: CELL - 12, rx: 4, fill: "none", stroke: "var(--rp-part)", "stroke-width": 2.5,
+      "stroke-dasharray": "6 4",
+    }, group);
+    svg("path", { d: `M${x + CELL - 11} ${y + CELL - 18}l7 7l-7 7l-7 -7z`, fill: "var(--rp-part)", stroke: "var(--rp-bg)" }, group);
   }
   if (frame.marks.has(cell)) {
     svg("circle", { cx: x + 10.5, cy: y + CELL - 10.5, r: 8, fill: "var(--rp-clash)" }, group);
@@ -130,7 +157,8 @@ function describeFrame(frame) {
   const clashing = frame.marks.size ? `; ${frame.marks.size} cells clash` : "";
   if (!frame.step) return `Sudoku board before decoding, ${open} open cells.`;
   const cells = frame.step.cells.map((cell, k) => `${cellName(cell)} ${frame.step.digits[k]}`).join(", ");
-  return `Sudoku board after step ${frame.at}: committed ${cells}; ${open} cells open${clashing}.`;
+  const back = frame.back.size ? `; taken back ${[...frame.back].map(cellName).join(", ")}` : "";
+  return `Sudoku board after step ${frame.at}: committed ${cells}${back}; ${open} cells open${clashing}.`;
 }
 
 function drawBoard(frame, links) {

@@ -24,8 +24,9 @@ function drawCard(host, run, at) {
   el("span", head, "", `passes so far ${step.passes_so_far}`);
   el("span", head, "", `${open} still open`);
   el("p", host, "rp-reason", step.reason);
+  if (step.revoked.length) el("p", host, "rp-back", `↶ Taken back: ${step.revoked.map(cellName).join(", ")}.`);
   stepClashes(host, run, at);
-  budgetBar(host, step);
+  budgetBar(host, run, step);
   const columns = el("div", host, "rp-columns");
   cellTable(el("div", columns, "rp-cells"), step);
   miPanel(el("div", columns, "rp-mi"), run, step);
@@ -51,10 +52,10 @@ function stepClashes(host, run, at) {
   if (run.lost_at === at - 1) el("p", host, "rp-alert", "After this step the board has no solution any more.");
 }
 
-function budgetBar(host, step) {
+function budgetBar(host, run, step) {
   if (step.budget === null || step.spent === null) return;
   const row = el("div", host, "rp-budget");
-  el("span", row, "", `Budget spent: ${nats(step.spent)} of ${nats(step.budget)} nats`);
+  el("span", row, "", `Budget spent: ${nats(step.spent)} of ${nats(step.budget)} ${run.unit}`);
   const bar = el("div", row, "rp-bar");
   const share = step.budget > 0 ? Math.min(1, step.spent / step.budget) : step.spent > 0 ? 1 : 0;
   el("div", bar, step.spent > step.budget + 1e-9 ? "rp-over" : "").style.width = `${100 * share}%`;
@@ -155,6 +156,8 @@ function drawEnd(host, run, jump) {
   fact("Sequential needs", run.sequential, "one pass for each open cell");
   fact("Board", run.valid ? "✓ valid" : "✕ not valid", run.verdict);
   const together = run.clashes.filter((clash) => clash.together).length;
+  const back = run.steps.reduce((sum, step) => sum + step.revoked.length, 0);
+  if (back) fact("Taken back", back, "commitments that were opened again");
   fact("Clashes", run.clashes.length, `${together} committed together, ${run.clashes.length - together} not`);
   if (run.lost_at !== null) jumpButton(host, `Step ${run.lost_at + 1}: from here on the board has no solution.`, () => jump(run.lost_at + 1));
   if (!run.clashes.length) return;
