@@ -5,6 +5,7 @@ steps this learns several times faster here than AdamW alone. What ships is an e
 """
 
 import json
+import math
 import os
 import platform
 from collections.abc import Callable
@@ -67,7 +68,7 @@ class Run:
         while self.clock.fraction(self.step) < 1.0 and not cancel():
             recent.append(self._advance(loss_of))
             if self.step % 50 == 0:
-                shown = "  ".join(f"{name} {np.nanmean([r[name] for r in recent]):.4f}" for name in recent[0])
+                shown = "  ".join(f"{name} {_mean([r[name] for r in recent]):.4f}" for name in recent[0])
                 report(
                     f"step {self.step}  {shown}  {self.clock.seconds / 60:.1f} min  left {self.clock.eta(self.step)}"
                 )
@@ -125,6 +126,12 @@ class Run:
             optimiser.load_state_dict(saved)
         self.rng.bit_generator.state = json.loads(state["rng"])
         self.step, self.spent = state["step"], state["spent"]
+
+
+def _mean(values: list[float]) -> float:
+    """The mean of those that are numbers; NaN if none is."""
+    found = [value for value in values if not math.isnan(value)]
+    return sum(found) / len(found) if found else math.nan
 
 
 def _optimisers(network: nn.Module, blocks: nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:

@@ -50,8 +50,34 @@ def train_sudoku_mdm(
         states = training_states(rng, data, settings.batch, solving=settings.solving, hard=settings.hard)
         return _loss(forward, *(torch.from_numpy(part) for part in states))
 
-    run.descend(loss_of, lambda: _write(out, run, settings), report=report, cancel=cancel)
+    unseen = _unseen_states(settings)
+
+    def write() -> None:
+        metrics = _held_out(run.average.module, *unseen)
+        report("held out: " + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+        _write(out, run, settings, metrics)
+
+    run.descend(loss_of, write, report=report, cancel=cancel)
     return out
+
+
+_HELD_OUT = 256  # states
+_HELD_OUT_SEED = 400_000  # added to the seed of the training grids
+
+
+def _unseen_states(settings: SudokuTraining) -> tuple[Tensor, Tensor, Tensor]:
+    """States of grids that are not trained on, half of them solving states, as `training_states` gives them."""
+    seed = settings.seed + _HELD_OUT_SEED
+    data = GridSet.generate(_HELD_OUT, seed=seed)
+    tokens, is_open, solving = training_states(np.random.default_rng(seed), data, _HELD_OUT, solving=0.5, hard=0.5)
+    return torch.from_numpy(tokens), torch.from_numpy(is_open), torch.from_numpy(solving)
+
+
+@torch.no_grad()
+def _held_out(network: nn.Module, tokens: Tensor, is_open: Tensor, solving: Tensor) -> dict[str, float]:
+    """Mean loss of an open cell, nats, over all states and over the solving ones."""
+    _, losses = _loss(network, tokens, is_open, solving)
+    return {"held_out_loss": round(losses["loss"], 4), "held_out_solving_loss": round(losses["solving"], 4)}
 
 
 def _first_network(settings: SudokuTraining) -> SudokuNetwork:
@@ -71,8 +97,8 @@ def _loss(forward: nn.Module, tokens: Tensor, is_open: Tensor, is_solving: Tenso
     return loss, {"loss": loss.item(), "solving": solving.mean().item() if len(solving) else math.nan}
 
 
-def _write(out: Path, run: Run, settings: SudokuTraining) -> None:
-    """The averaged weights, with all that made them."""
+def _write(out: Path, run: Run, settings: SudokuTraining, metrics: dict[str, float]) -> None:
+    """The averaged weights, with all that made them and how they do on unseen states."""
     trained = {
         **asdict(settings),
         **run.origin(),
@@ -82,4 +108,5 @@ def _write(out: Path, run: Run, settings: SudokuTraining) -> None:
         start = Path(settings.start)
         trained |= {"start": start.name, "before": read_header(start, KIND).training}
     network: Any = run.average.module
-    save_weights(out, network.state_dict(), WeightsHeader(KIND, network.config.to_dict(), training=trained))
+    header = WeightsHeader(KIND, network.config.to_dict(), training=trained, metrics=metrics)
+    save_weights(out, network.state_dict(), header)
