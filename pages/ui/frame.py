@@ -13,6 +13,7 @@ PAGES = [  # script, name, icon
     ("pages/1_Sudoku.py", "Sudoku", ":material/grid_on:"),
     ("pages/2_Replay.py", "Replay", ":material/play_circle:"),
     ("pages/3_Benchmark.py", "Benchmark", ":material/leaderboard:"),
+    ("pages/5_Proteins.py", "Proteins", ":material/biotech:"),
 ]
 
 
