@@ -66,7 +66,10 @@ def read_upload(data: bytes) -> Record | Structure:
         InputError, FormatError: empty, more than 10 MB, damaged, or none of these.
     """
     text = read_text(data, limit=MAX_BYTES, what="protein")
-    if text.lstrip().startswith(">") or re.fullmatch(r"[A-Za-z_.?*\s]{1,20000}", text):
+    letters_alone = re.fullmatch(r"[A-Za-z_.?*\s]{1,20000}", text) and not text.startswith(
+        ("ATOM  ", "HETATM", "data_")
+    )
+    if text.lstrip().startswith(">") or letters_alone:
         return parse(text)
     return read_structure(data)
 

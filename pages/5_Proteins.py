@@ -33,7 +33,6 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 look, state = choice.look, state_of(protein, masked)
 
 who, model = protein_models.load(name, choice.weights, protein)
-protein_models.note_if_smallest_is_missing(name)
 key = protein_truth.key_of(who, state, choice.form, choice.mass)
 beliefs, estimate = protein_truth.read(who, state, model)
 with button:

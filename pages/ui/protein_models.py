@@ -72,7 +72,7 @@ def load(name: str, weights: str, protein: Protein) -> tuple[Speaker, Model | No
                 failed[who] = str(error)
             _missing(name, str(error))
             return who, None
-        st.caption(SPEAKING[name])
+        st.caption(SPEAKING[name] + _stand_in(name))
         return who, model
     _missing(name, failed[who])
     st.button("Try again", key="pr_retry", on_click=failed.clear, icon=":material/refresh:")
@@ -85,7 +85,7 @@ def _missing(name: str, why: str) -> None:
     st.warning(why)
 
 
-def note_if_smallest_is_missing(name: str) -> None:
-    """Say in one sentence that another model stands in for the one that should ship."""
-    if name != "esmc-mini" and not _known()["esmc-mini"].available:
-        st.caption("ESM-C mini is not in this copy of the explorer; the other models stand in.")
+def _stand_in(name: str) -> str:
+    """One more sentence where the model that should ship is missing."""
+    missing = name != "esmc-mini" and not _known()["esmc-mini"].available
+    return " ESM-C mini is not in this copy of the explorer." if missing else ""

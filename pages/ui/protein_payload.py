@@ -26,7 +26,7 @@ from mi_core.results import MIResult
 from mi_core.shapes import MaskRow
 
 VIEWS = {"contacts": "MI and contacts", "estimate": "Truth and estimate"}
-SCALES = {"small": "0.02", "middle": "0.1", "ln2": "ln 2", "own": "This map"}
+SCALES = {"middle": "0.05", "small": "0.01", "ln2": "ln 2", "own": "This map"}
 SPANS = {"all": "All, 6 and more", "short": "Short, 6 to 11", "medium": "Medium, 12 to 23", "long": "Long, 24 and more"}
 MOST_LINES = 150  # more of them make the 3D view slow
 STEPS = 65535
@@ -173,7 +173,7 @@ def structure(protein: Protein) -> dict[str, Any] | None:
 def scale(shown: Shown, look: Look) -> dict[str, Any]:
     """The upper colour limit, nats, and what it says."""
     what = "MI in nats, APC" if look.corrected else "MI in nats"
-    fixed = {"small": 0.02, "middle": 0.1, "ln2": max_entropy(2)}
+    fixed = {"small": 0.01, "middle": 0.05, "ln2": max_entropy(2)}
     if look.scale in fixed:
         return {"high": fixed[look.scale], "label": f"{what}; fixed limit"}
     tops = [pair_scores(r, corrected=look.corrected)[r.pairs] for r in (shown.truth, shown.estimate) if r is not None]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from mi_core.catalog import head_file
 from mi_core.proteins.contacts import DEFINITIONS
 from pages.ui import protein_models, protein_truth
 from pages.ui.protein_payload import MOST_LINES, SCALES, SPANS, VIEWS, Look
@@ -21,7 +22,8 @@ class Choice:
 
 def controls(model: str) -> Choice:
     """Draw map, pair and settings widgets."""
-    view = _segments("Map", VIEWS, "pr_view")
+    has_head = head_file(model, "marginals").is_file()
+    view = _segments("Map", VIEWS, "pr_view") if has_head else next(iter(VIEWS))
     span = _pick("Range in sequence", SPANS, "pr_span")
     count = st.slider("Pairs drawn (k)", 1, MOST_LINES, 30, key="pr_k", bind="query-params", width=190)
     with st.popover("Settings", icon=":material/tune:"):

@@ -97,7 +97,7 @@ function makeCartoon(box, options) {
     viewer.setClickable({}, true, (atom) => { if (of(atom) >= 0) options.onPick(of(atom)); });
     viewer.setHoverable({}, true, (atom) => { if (of(atom) >= 0) options.onHover(of(atom)); }, () => options.onHover(null));
     viewer.zoomTo();
-    viewer.zoom(1.15);
+    viewer.zoom(0.95);
   }
   function draw(scene) {
     if (!structure) return;
