@@ -159,7 +159,7 @@ def test_the_map_pins_a_pair(visitor):
     page.locator(".map-overlay").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
-    expect(page.locator(".map-tip")).to_contain_text("I3 – T7")
+    expect(page.locator(".map-tip")).to_contain_text(re.compile("I3 . T7"))
     page.keyboard.press("Enter")
     expect(page.locator(".residue.pinned")).to_have_count(2)
     page.wait_for_url(re.compile("pr_pin=3%2C7"))

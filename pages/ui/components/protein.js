@@ -89,6 +89,10 @@ function makeBench(host) {
     link.click();
     if (address.startsWith("blob:")) setTimeout(() => URL.revokeObjectURL(address), 10000);
   }
+  function isDark() { // light ink, dark paper
+    const ink = getComputedStyle(host).color.match(/\d+/g) || [0];
+    return Number(ink[0]) > 128;
+  }
   function same(next) { return next.length === pins.length && next.every((p, k) => p === pins[k]); }
   function send(event, value) { stamp = Date.now(); bench.emit(event, { value, stamp }); }
   function stale() { return open.some((o, i) => o !== (data.open[i] === "1")); }
@@ -99,6 +103,7 @@ function makeBench(host) {
     if (data.seen >= stamp || fresh) {
       open = [...data.open].map((c) => c === "1");
       pins = data.pins;
+      clearTimeout(timer);
     }
     const at = [...data.open].map((c, i) => (c === "1" ? i : -1)).filter((i) => i >= 0);
     read = { truth: square(data.letters.length, at, data.truth), estimate: square(data.letters.length, at, data.estimate) };
@@ -156,7 +161,7 @@ function makeBench(host) {
   function drawMolecule() {
     if (!data.structure) return;
     const route = pins.length === 1 && shownRoute();
-    const dark = getComputedStyle(host).colorScheme === "dark";
+    const dark = isDark();
     const colours = open.map((o, i) => {
       const rgb = route ? tint(pins[0], i) : null;
       return rgb ? css(rgb) : o ? "#8fb8d9" : dark ? "#7b828c" : "#b4bac2";
@@ -214,9 +219,7 @@ function makeBench(host) {
   function drawMap() {
     const size = data.letters.length, above = shownRoute();
     const both = data.view === "estimate" && read.truth && read.estimate;
-    const ink = getComputedStyle(host).getPropertyValue("--st-text-color").trim();
-    const dark = /^#?[c-f]/i.test(ink) || ink === "#fafafa";
-    const grey = dark ? [214, 219, 226] : [70, 78, 90];
+    const grey = isDark() ? [214, 219, 226] : [70, 78, 90];
     const contact = (i, j) => (touching.has(size * i + j) ? [...grey, j - i >= data.separation ? 150 : 55] : null);
     const estimate = (i, j) => { const v = read.estimate(i, j); return Number.isNaN(v) ? null : cividis(v / data.scale.high); };
     const labels = { truth: "ground-truth MI", estimate: "estimated MI" };

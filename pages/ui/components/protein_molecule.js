@@ -11,7 +11,9 @@ const PATIENCE = 20000; // ms that the script may take to come
 
 function hasWebGL() {
   const probe = document.createElement("canvas");
-  return Boolean(probe.getContext("webgl2") || probe.getContext("webgl"));
+  const context = probe.getContext("webgl2") || probe.getContext("webgl");
+  context?.getExtension("WEBGL_lose_context")?.loseContext(); // browsers allow only a few at a time
+  return Boolean(context);
 }
 
 function makeMolecule(host, options) {

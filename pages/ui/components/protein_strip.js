@@ -107,6 +107,10 @@ function makeStrip(host, options) {
     options.onHover(i);
   });
   window.addEventListener("pointerup", () => { brush = null; });
+  root.addEventListener("pointercancel", () => { // the finger scrolls the page
+    if (brush) options.onMask(brush.before);
+    brush = null;
+  });
   root.addEventListener("pointerleave", () => options.onHover(null));
   root.addEventListener("keydown", (event) => {
     const i = boxes.indexOf(event.target);
