@@ -23,7 +23,7 @@ expect = pytest.importorskip("playwright.sync_api").expect
 
 LINK = "/Proteins?pr_mask=3,5,15,17,45,68&pr_mass=0.8&pr_k=5"
 NO_WEBGL = ["--disable-gpu", "--disable-webgl", "--disable-webgl2", "--disable-3d-apis"]
-SLOW = 90_000  # ms; a busy machine
+SLOW = 180_000  # ms; the first visit loads everything, and the machine may be busy
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def visitor(request: pytest.FixtureRequest, address: str) -> "Iterator[tuple[Cal
             page = offline.page(width=width, height=1000, dark=dark)
             page.set_default_timeout(SLOW)
             page.goto(address + path)
-            settle(page)
+            settle(page, timeout=SLOW / 1000)
             driver.assert_no_exception(page)
             expect(page.locator(".residue").first).to_be_visible(timeout=SLOW)
             return page
