@@ -23,7 +23,7 @@ LEVELS = [  # a module or package may import only from levels above its own line
     {"probing", "head", "selection", "agreement"},
     {"strategies"},
     {"decoding", "sources", "catalog", "inputs"},
-    {"evaluation", "training", "teaching", "postmortem", "stepcost", "coupling", "comparison"},
+    {"evaluation", "training", "teaching", "postmortem", "stepcost", "coupling", "comparison", "protein_view"},
     {"report", "game"},
     {"standings"},
     {"cli"},

@@ -1,0 +1,91 @@
+"""Which model speaks on the Protein page, and in what sense."""
+
+import streamlit as st
+
+from mi_core.catalog import Entry, entries
+from mi_core.errors import MiCoreError
+from mi_core.models.protocol import Model
+from mi_core.protein_view import Protein
+from pages.ui import protein_cached
+from pages.ui.protein_cached import Speaker
+
+MODELS = {
+    "esmc-mini": "ESM-C mini",
+    "proteinmpnn": "ProteinMPNN, given the backbone",
+    "antiberty": "AntiBERTy, antibodies",
+    "esmc_300m": "ESM-C 300M",
+    "esmc_600m": "ESM-C 600M",
+}
+SPEAKING = {
+    "esmc-mini": "**ESM-C mini** speaks: a small model that ships with the explorer and sees the sequence alone.",
+    "proteinmpnn": "**ProteinMPNN** speaks, *given the backbone*: which residues it couples when it designs for this "
+    "structure. It is no evidence that contacts were inferred from sequence.",
+    "antiberty": "**AntiBERTy** speaks: a language model of antibody sequences; of other proteins it knows nothing.",
+    "esmc_300m": "**ESM-C 300M** speaks: EvolutionaryScale's published model, from the sequence alone.",
+    "esmc_600m": "**ESM-C 600M** speaks: EvolutionaryScale's published model, from the sequence alone.",
+}
+PUBLISHED = ("esmc_300m", "esmc_600m")
+FAILED = "pr_failed"  # what could not be loaded, and why: it is not tried again at every rerun
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def _known() -> dict[str, Entry]:
+    return {entry.name: entry for entry in entries() if entry.name in MODELS}
+
+
+def choose() -> str:
+    """The picker; the name of the model."""
+    known = _known()
+    first = next((name for name in MODELS if known[name].available), "esmc-mini")
+    return st.selectbox(
+        "Model",
+        list(MODELS),
+        index=list(MODELS).index(first),
+        format_func=lambda name: MODELS[name],
+        key="pr_model",
+        bind="query-params",
+        width=290,
+    )
+
+
+def weights_field(name: str) -> str:
+    """The path of a local weight file for the published models; empty for the others."""
+    path = st.text_input(
+        "Weights of ESM-C on this computer",
+        key="pr_weights",
+        persist_state="session",
+        placeholder="file or folder (.pth, .safetensors)",
+        help="For rooms without internet. Only ESM-C 300M and 600M read it; without it they come from the hub.",
+    )
+    return path.strip() if name in PUBLISHED else ""
+
+
+def load(name: str, weights: str, protein: Protein) -> tuple[Speaker, Model | None]:
+    """The model, or None with one message where it cannot be had; the page goes on without MI."""
+    who = protein_cached.speaker(name, weights, protein)
+    failed: dict[Speaker, str] = st.session_state.setdefault(FAILED, {})
+    if who not in failed:
+        try:
+            model = protein_cached.get_model(who, protein)
+        except MiCoreError as error:
+            if name in PUBLISHED:
+                failed[who] = str(error)
+            _missing(name, str(error))
+            return who, None
+        st.caption(SPEAKING[name] + _stand_in(name))
+        return who, model
+    _missing(name, failed[who])
+    st.button("Try again", key="pr_retry", on_click=failed.clear, icon=":material/refresh:")
+    return who, None
+
+
+def _missing(name: str, why: str) -> None:
+    if name == "esmc-mini":
+        why = "The weights of ESM-C mini are not on this computer; choose one of the other models."
+    st.warning(why)
+
+
+def _stand_in(name: str) -> str:
+    """One more sentence where the model that should ship is missing."""
+    missing = name != "esmc-mini" and not _known()["esmc-mini"].available
+    return " ESM-C mini is not in this copy of the explorer." if missing else ""
