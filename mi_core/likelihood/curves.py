@@ -49,6 +49,21 @@ class Curve:
     passes: int
     exact: Float[Tensor, " K"] | None = None  # of `information`, where a table knows it
 
+    @property
+    def shares(self) -> Float[Tensor, " L"]:
+        """The share of the targets that each size hides."""
+        return torch.arange(1, len(self.by_size) + 1, dtype=torch.float64) / len(self.by_size)
+
+    @property
+    def per_token(self) -> Float[Tensor, " L"]:
+        """s_m / m, the mean surprise of a hidden token; their sum is -log p."""
+        return self.by_size / (self.shares * len(self.by_size))
+
+    @property
+    def per_token_error(self) -> Float[Tensor, " L"]:
+        """Standard error of `per_token`."""
+        return self.by_size_error / (self.shares * len(self.by_size))
+
     def rows(self) -> list[dict[str, Any]]:
         """A record a level."""
         known = [None] * len(self.levels) if self.exact is None else self.exact.tolist()

@@ -59,6 +59,11 @@ class Estimate:
         """Variance of the estimate times its passes: what a budget of one pass would leave, nats squared."""
         return None if self.standard_error is None else self.standard_error**2 * self.passes
 
+    @property
+    def perplexity(self) -> float:
+        """exp of the nats a target: as many equally likely symbols would be as surprising."""
+        return math.exp(min(self.nll / len(self.target), 700.0))
+
     def running(self, points: int = 24) -> list[tuple[float, float, float]]:
         """Passes, estimate and standard error after the first 2, ..., R terms, evenly spaced in the logarithm."""
         if self.samples < 2 or not bool(self.terms.isfinite().all()):
@@ -181,6 +186,14 @@ class Race:
     def best(self) -> Estimate:
         """The entry that varies least for its passes."""
         return min(self.entries, key=lambda e: math.inf if e.variance_per_pass is None else e.variance_per_pass)
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """Values that hold every entry's interval and the exact value, with a tenth of room on either side."""
+        ends = [e.interval or (e.nll, e.nll) for e in self.entries]
+        values = [*(value for pair in ends for value in pair), *([] if self.exact is None else [self.exact])]
+        room = max((max(values) - min(values)) / 10, 1e-3)
+        return min(values) - room, max(values) + room
 
     def to_json(self) -> dict[str, Any]:
         """Plain values with stable keys."""
