@@ -14,6 +14,7 @@ PAGES = [  # script, name, icon
     ("pages/2_Replay.py", "Replay", ":material/play_circle:"),
     ("pages/3_Benchmark.py", "Benchmark", ":material/leaderboard:"),
     ("pages/4_Be_the_decoder.py", "Be the decoder", ":material/touch_app:"),
+    ("pages/6_Likelihood.py", "Likelihood", ":material/functions:"),
 ]
 
 
