@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mi_core import catalog
+from mi_core import catalog, cli_likelihood
 from mi_core.agreement import peer_matrix
 from mi_core.coupling import Case, MapRecipe, bench_contacts, chain_case, family_case
 from mi_core.decoding import MISource, decode
@@ -478,7 +478,8 @@ def _parser() -> argparse.ArgumentParser:
     speed = _command(bench, "speed", _bench_speed, "wall-clock ratios in one run")
     _add_model(speed)
     speed.add_argument("--repeats", type=_positive, default=3)
-    for measured in (sudoku, generate, protein, estimator, speed):
+    likelihood = cli_likelihood.add_commands(commands, bench, _command, _add_model)
+    for measured in (sudoku, generate, protein, estimator, speed, likelihood):
         measured.add_argument("--record", type=Path, help="also store the result with command, date and machine")
 
     train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")

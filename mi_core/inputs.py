@@ -39,6 +39,30 @@ def read_input(model: Model, text: str, *, mask: str | None = None, seed: int = 
     return tokens
 
 
+def read_sequence(model: Model, text: str) -> Tensor:
+    """Token ids (N,) of a sequence that is to be scored: as `read_input`, but nothing needs to be open.
+
+    A board may break the rules: how unlikely the model finds it is then the question.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    if model.vocab is board.VOCAB:
+        return board.parse(text, check=False)
+    if model.vocab is sequence.VOCAB:
+        return sequence.parse(_contents(text)).tokens
+    return model.vocab.encode(text)
+
+
+def read_positions(text: str, length: int) -> tuple[int, ...]:
+    """0-based positions of `1-4,9` or `all`, counted from 1 as people do.
+
+    Raises:
+        InputError: no such pattern, or a position outside 1..N.
+    """
+    return tuple(sequence.parse_mask(text, length).nonzero()[:, 0].tolist())
+
+
 def _contents(text: str) -> str:
     """The text itself, or that of the file it names."""
     try:

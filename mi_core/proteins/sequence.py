@@ -171,7 +171,7 @@ def _bounds(part: str, length: int) -> tuple[int, int]:
         raise InputError(f"{part[:20]!r} names no positions; write '10-30,45', 'all', 'none' or 'ratio:.5'.")
     first, last = int(found[1]), int(found[2] or found[1])
     if not 1 <= first <= last <= length:
-        raise InputError(f"Positions {part} do not lie in order within 1-{length}, the residues of this sequence.")
+        raise InputError(f"Positions {part} do not lie in order within 1-{length}, the positions of this sequence.")
     return first, last
 
 

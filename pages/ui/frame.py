@@ -13,11 +13,9 @@ PAGES = [  # script, name, icon
     ("pages/1_Sudoku.py", "Sudoku", ":material/grid_on:"),
     ("pages/2_Replay.py", "Replay", ":material/play_circle:"),
     ("pages/3_Benchmark.py", "Benchmark", ":material/leaderboard:"),
-<<<<<<< HEAD
     ("pages/4_Be_the_decoder.py", "Be the decoder", ":material/touch_app:"),
-=======
     ("pages/5_Proteins.py", "Proteins", ":material/biotech:"),
->>>>>>> proteins
+    ("pages/6_Likelihood.py", "Likelihood", ":material/functions:"),
 ]
 
 

@@ -1,0 +1,86 @@
+"""Everything the likelihood page shows of one question: the race of the methods and the I-MDCE curve."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mi_core.errors import InputError
+from mi_core.likelihood.curves import MAX_ENUMERATED, Curve, curve, exact_information
+from mi_core.likelihood.estimates import PASSES, Race, race
+from mi_core.likelihood.methods import METHODS
+from mi_core.likelihood.question import Cancel, Progress, Question, ask
+from mi_core.models.exact import ExactModel
+from mi_core.models.protocol import Model
+from mi_core.shapes import Row
+from mi_core.sudoku import board
+from mi_core.sudoku.solver import Solver
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """One question and what was measured of it."""
+
+    question: Question
+    symbols: tuple[str, ...]  # the token of each target
+    race: Race
+    curve: Curve
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values with stable keys."""
+        return self.race.to_json() | {"curve": self.curve.rows()}
+
+
+def report(
+    model: Model,
+    question: Question,
+    *,
+    passes: int = PASSES,
+    seed: int = 0,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Report:
+    """Each method with the same budget, and the curve with as much again (two rounds at least).
+
+    Raises:
+        InputError: a token of probability 0.
+        SettingError, Cancelled: as `mi_core.likelihood.estimates.estimate`.
+    """
+    targets = len(question.target)
+    rounds = max(2, passes // targets)
+    run, total = len(METHODS) * passes, len(METHODS) * passes + rounds * targets
+
+    def told(before: int) -> Progress:
+        return lambda done, _: None if progress is None else progress(before + done, total)
+
+    raced = race(model, question, passes=passes, seed=seed, progress=told(0), cancel=cancel)
+    drawn = curve(model, [question], rounds=rounds, seed=seed, progress=told(run), cancel=cancel)
+    if isinstance(model, ExactModel) and targets <= MAX_ENUMERATED:
+        drawn = replace(drawn, exact=exact_information(model.table, question, drawn.levels))
+    names = tuple(model.vocab.symbols[int(question.tokens[i])] for i in question.target)
+    return Report(question, names, raced, drawn)
+
+
+def of_board(model: Model, text: str) -> Question:
+    """The first solution of a Sudoku puzzle given its clues; a full board is scored whole, whatever it holds.
+
+    Raises:
+        InputError: no board, clashing clues, or a puzzle without a solution.
+    """
+    tokens = board.parse(text, check=False)
+    clues = (tokens != board.VOCAB.mask_id).nonzero()[:, 0].tolist()
+    if len(clues) == len(tokens):
+        return ask(model, tokens)
+    board.check_clashes(tokens)
+    solution = Solver().solve(board.to_digits(tokens))
+    if solution is None:
+        raise InputError("This puzzle has no solution, so there is nothing to score; change a clue.")
+    return ask(model, board.from_digits(solution), context=clues)
+
+
+def of_symbols(model: Model, text: str) -> Question:
+    """A sequence of the model's symbols, all of it scored but what is open, which is summed out.
+
+    Raises:
+        InputError: other symbols, another length, or nothing to score.
+    """
+    tokens: Row = model.vocab.encode(text.strip())
+    return ask(model, tokens)

@@ -1,0 +1,267 @@
+"""What the likelihood page is asked, and the run: at once for a table, else in the background with Cancel.
+
+Keys `li_...`; the choice stands in the address.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+
+import streamlit as st
+
+from mi_core import catalog
+from mi_core.likelihood.lab import Report, of_board, of_symbols, report
+from mi_core.likelihood.question import Question
+from mi_core.models import exact
+from mi_core.models.protocol import Model
+from mi_core.proteins.presets import PRESETS as PROTEINS
+from mi_core.proteins.presets import load_preset
+from mi_core.sudoku.presets import PRESETS as BOARDS
+from pages.ui import cached
+from pages.ui.jobs import Job
+
+JOB = "li_job"
+POLL = 0.5
+SUDOKU, TABLE, PROTEIN = "Sudoku", "Exact table", "Protein"
+OWN = "own"
+PASSES = (64, 128, 256, 512, 1024, 2048, 4096)
+START_PASSES = 512
+START_BOARD = "rectangle"
+RANDOM = "random"
+TABLES = {  # name: title, the sequence to begin with
+    "golden": ("Four positions, nearly independent", "0120"),
+    RANDOM: ("Six positions, three symbols, random", "012012"),
+    "chain": ("A chain of copies", "1111"),
+    "copied-bits": ("Two copied bits", "0011"),
+    "xor": ("Parity of two bits", "011"),
+}
+PROTEIN_MODEL = "esmc-mini"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Everything that a report depends on."""
+
+    kind: str
+    name: str  # board of 81 characters, table or protein
+    sequence: str  # of a table
+    passes: int
+    seed: int
+
+    @property
+    def is_board(self) -> bool:
+        """Whether positions are cells."""
+        return self.kind == SUDOKU
+
+
+class ReportStore:
+    """The latest reports, for all sessions; safe to fill from a thread."""
+
+    def __init__(self, limit: int = 32) -> None:
+        self._limit = limit
+        self._kept: OrderedDict[Asked, Report] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, asked: Asked) -> Report | None:
+        """The report, None where it is not there (any more)."""
+        with self._lock:
+            return self._kept.get(asked)
+
+    def put(self, asked: Asked, found: Report) -> None:
+        """Keep a report; the oldest goes when there are too many."""
+        with self._lock:
+            self._kept[asked] = found
+            while len(self._kept) > self._limit:
+                self._kept.popitem(last=False)
+
+
+@st.cache_resource(show_spinner=False)
+def get_reports() -> ReportStore:
+    """The one store of this server."""
+    return ReportStore()
+
+
+@st.cache_resource(show_spinner=False)
+def get_table(name: str) -> Model:
+    """A model whose every answer is known."""
+    if name == RANDOM:
+        return exact.ExactModel(exact.from_seed(1, 6, 3), name=RANDOM)
+    return catalog.load_model(name)
+
+
+@st.cache_resource(show_spinner=False)
+def has_proteins() -> bool:
+    """Whether the protein model ships here."""
+    return any(entry.name == PROTEIN_MODEL and entry.available for entry in catalog.entries())
+
+
+def choose() -> Asked:
+    """Draw the controls and read them."""
+    kinds = [SUDOKU, TABLE, *([PROTEIN] if has_proteins() else [])]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        kind = st.segmented_control("Model", kinds, default=SUDOKU, key="li_model", bind="query-params", required=True)
+        name, sequence = {SUDOKU: _board, TABLE: _table, PROTEIN: _protein}[kind or SUDOKU]()
+        passes = st.select_slider(
+            "Passes for each method", PASSES, START_PASSES, key="li_passes", bind="query-params", width=220
+        )
+        seed = st.number_input("Seed", 0, 999_999, 0, 1, key="li_seed", bind="query-params", width=110)
+    return Asked(kind or SUDOKU, name, sequence, int(passes), int(seed))
+
+
+def _board() -> tuple[str, str]:
+    titles = {name: preset.title for name, preset in BOARDS.items()} | {OWN: "Own board"}
+    name = st.selectbox(
+        "Board",
+        list(titles),
+        list(titles).index(START_BOARD),
+        format_func=titles.__getitem__,
+        key="li_board",
+        bind="query-params",
+        width=290,
+    )
+    if name != OWN:
+        return BOARDS[name].text, ""
+    text = st.text_input(
+        "81 characters, a puzzle or a full board",
+        BOARDS[START_BOARD].text,
+        key="li_text",
+        bind="query-params",
+        width=320,
+        help="A puzzle: its solution is scored, given the clues. A full board is scored whole and may break the rules.",
+    )
+    return text, ""
+
+
+def _table() -> tuple[str, str]:
+    name = st.selectbox(
+        "Table", list(TABLES), format_func=lambda n: TABLES[n][0], key="li_table", bind="query-params", width=290
+    )
+    sequence = st.text_input(
+        "Sequence",
+        TABLES[name][1],
+        key=f"li_sequence_{name}",
+        bind="query-params",
+        width=130,
+        help="Symbols from 0 on; a dot leaves a position open, and it is summed out.",
+    )
+    return name, sequence
+
+
+def _protein() -> tuple[str, str]:
+    name = st.selectbox(
+        "Protein",
+        list(PROTEINS),
+        format_func=lambda n: PROTEINS[n].title,
+        key="li_protein",
+        bind="query-params",
+        width=290,
+    )
+    return name, ""
+
+
+def model_of(asked: Asked) -> Model:
+    """The model that is asked."""
+    if asked.kind == TABLE:
+        return get_table(asked.name)
+    return cached.get_model() if asked.kind == SUDOKU else cached.get_model(PROTEIN_MODEL)
+
+
+def question_of(asked: Asked) -> Question:
+    """What it is asked.
+
+    Raises:
+        InputError: a board or sequence that cannot be scored.
+    """
+    model = model_of(asked)
+    if asked.kind == SUDOKU:
+        return of_board(model, asked.name)
+    return of_symbols(model, asked.sequence if asked.kind == TABLE else load_preset(asked.name).letters)
+
+
+def current(asked: Asked) -> Report | None:
+    """The report if it is there; a table's is computed at once.
+
+    Raises:
+        MiCoreError: the question cannot be asked.
+    """
+    found = get_reports().get(asked)
+    if found is None:
+        question = question_of(asked)
+        if asked.kind == TABLE:
+            found = report(model_of(asked), question, passes=asked.passes, seed=asked.seed)
+            get_reports().put(asked, found)
+    return found
+
+
+def explain(asked: Asked) -> None:
+    """One line on what the number is."""
+    if asked.kind == TABLE:
+        st.caption(
+            "The table's conditionals agree, so the chain is exact after one order and all others home in on it."
+        )
+        return
+    scored = "the solution's open cells, given the clues" if asked.is_board else "the whole sequence"
+    st.caption(
+        f"Scored: {scored}. For a learned model the value is the mean over all orders of filling in, an upper bound of "
+        "-log p: it is exact only as far as the model's conditionals agree. The spread over orders shows how far."
+    )
+
+
+@dataclass(kw_only=True)
+class ReportJob(Job):
+    """One report in the making."""
+
+    asked: Asked
+
+    def start(self) -> None:
+        """Begin; what the cache gives is fetched here, since the thread has no session."""
+        model, question, reports = model_of(self.asked), question_of(self.asked), get_reports()
+        self.launch(lambda: self._measure(model, question, reports))
+
+    def _measure(self, model: Model, question: Question, reports: ReportStore) -> None:
+        asked = self.asked
+        options = {"progress": self.tell, "cancel": self.stop.is_set}
+        reports.put(asked, report(model, question, passes=asked.passes, seed=asked.seed, **options))
+
+
+def controls(asked: Asked) -> None:
+    """The button, or progress and Cancel while it runs; a run for another question is stopped."""
+    job: ReportJob | None = st.session_state.get(JOB)
+    if job is not None and job.asked != asked:
+        job.stop.set()
+        st.session_state.pop(JOB)
+        job = None
+    running = job is not None and job.running
+    if asked.kind != TABLE:
+        st.fragment(_controls, run_every=POLL if running else None)(asked)
+
+
+def _controls(asked: Asked) -> None:
+    job: ReportJob | None = st.session_state.get(JOB)
+    if job is not None and not job.running:
+        st.session_state.pop(JOB)
+        if job.error:
+            st.error(job.error)
+        elif get_reports().get(asked) is not None:
+            st.rerun()
+    if job is not None and job.running:
+        _progress(job)
+    elif get_reports().get(asked) is None:
+        explained = "Every method spends the same number of passes, and the curve as many again."
+        if st.button("Estimate", type="primary", key="li_run", icon=":material/play_arrow:", help=explained):
+            job = ReportJob(asked=asked)
+            st.session_state[JOB] = job
+            job.start()
+            st.rerun()
+
+
+def _progress(job: ReportJob) -> None:
+    left = job.seconds_left
+    ahead = "measuring the pace" if left is None else f"about {max(1, round(left))} s left"
+    counted = f"{job.done} of {job.total} passes" if job.total else "first passes"
+    with st.container(horizontal=True, vertical_alignment="bottom", width="content"):
+        st.progress(job.share, text=f"{counted} · {ahead}", width=260)
+        if st.button("Cancel", key="li_cancel", icon=":material/close:"):
+            job.cancel()
+            st.session_state.pop(JOB, None)
+            st.rerun()
