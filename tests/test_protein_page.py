@@ -224,7 +224,6 @@ def test_without_its_weights_the_small_model_is_excused(monkeypatch, tmp_path):
 
     monkeypatch.setattr(catalog, "ESMC_MINI_FILE", tmp_path / "none.safetensors")
     app = open_page(pr_model="ESM-C mini", pr_preset="bpti")
-    app = AppTest.from_file(str(APP), default_timeout=120) if app is None else app
     assert not app.exception and len(app.warning) + len(app.error) <= 1
 
 
