@@ -25,7 +25,11 @@ from mi_core.weights import read_header
 
 ASSETS = Path(os.environ.get("MI_EXPLORER_ASSETS", Path(__file__).resolve().parent.parent / "assets"))
 SUDOKU_FILE = ASSETS / "models" / "sudoku-mdm.safetensors"
-ESMC_MINI_FILE = ASSETS / "models" / "esmc-mini.safetensors"
+OWN_ESMC = {
+    "esmc-mini": ("small ESM-C, any protein", ASSETS / "models" / "esmc-mini.safetensors"),
+    "esmc-kunitz": ("small ESM-C of one family, Kunitz inhibitors", ASSETS / "models" / "esmc-kunitz.safetensors"),
+}
+"""Our own small ESM-C: what they are, and the files that they ship in."""
 
 EXACT: dict[str, Callable[[], exact.JointTable]] = {
     "copied-bits": exact.copied_bits,
@@ -64,8 +68,8 @@ def load_model(
     """
     if name == "sudoku":
         return load_sudoku(weights or SUDOKU_FILE, low_precision=low_precision)
-    if name == "esmc-mini":
-        return load_esmc_file(weights or ESMC_MINI_FILE, name=name)
+    if name in OWN_ESMC:
+        return load_esmc_file(weights or OWN_ESMC[name][1], name=name)
     if name in HUB:
         return load_esmc(name, weights=weights)
     if name == PROTEINMPNN:
@@ -78,7 +82,7 @@ def load_model(
         if weights is not None:
             raise InputError(f"Model {name} is an exact table and takes no weight file.")
         return exact.ExactModel(EXACT[name](), name=name)
-    raise UnknownName("model", name, ["sudoku", "esmc-mini", *HUB, "antiberty", PROTEINMPNN, "hf:PATH", *EXACT])
+    raise UnknownName("model", name, ["sudoku", *OWN_ESMC, *HUB, "antiberty", PROTEINMPNN, "hf:PATH", *EXACT])
 
 
 def _proteinmpnn(backbone: Chain | None, weights: Path | None) -> Model:
@@ -130,8 +134,7 @@ def entries() -> list[Entry]:
 
 
 def _protein_entries() -> list[Entry]:
-    mini = _from_file("esmc-mini", "model", "small ESM-C, any protein", ESMC_MINI_FILE, ESMC_KIND)
-    found = [mini]
+    found = [_from_file(name, "model", what, path, ESMC_KIND) for name, (what, path) in OWN_ESMC.items()]
     for name, place in HUB.items():
         here = esmc_is_here(name)
         note = "" if here else f"fetched from the hub on first use, or give the file {place.rsplit('/', 1)[1]}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
 
-LINK = "/Proteins?pr_mask=3,5,15,17,45,68&pr_mass=0.8&pr_k=5"
+LINK = "/Proteins?pr_preset=ubiquitin&pr_mask=3,5,15,17,45,68&pr_mass=0.8&pr_k=5"
 NO_WEBGL = ["--disable-gpu", "--disable-webgl", "--disable-webgl2", "--disable-3d-apis"]
 SLOW = 180_000  # ms; the first visit loads everything, and the machine may be busy
 

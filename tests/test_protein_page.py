@@ -29,13 +29,13 @@ def in_place_of_the_shipped(tiny, monkeypatch):
 
     from mi_core import catalog
 
-    monkeypatch.setattr(catalog, "ESMC_MINI_FILE", tiny)
+    monkeypatch.setitem(catalog.OWN_ESMC, "esmc-mini", ("a tiny one", tiny))
     st.cache_data.clear()
 
 
 def open_page(**query: str) -> AppTest:
     app = AppTest.from_file(str(APP), default_timeout=120)
-    for name, value in query.items():
+    for name, value in {"pr_preset": "ubiquitin", **query}.items():
         app.query_params[name] = value
     app.switch_page("pages/5_Proteins.py").run()
     assert not app.exception
@@ -220,11 +220,16 @@ def test_a_model_that_cannot_be_had_is_one_message_and_the_page_goes_on(monkeypa
 
 
 def test_without_its_weights_the_small_model_is_excused(monkeypatch, tmp_path):
+    import streamlit as st
+
     from mi_core import catalog
 
-    monkeypatch.setattr(catalog, "ESMC_MINI_FILE", tmp_path / "none.safetensors")
+    monkeypatch.setitem(catalog.OWN_ESMC, "esmc-mini", ("missing", tmp_path / "none.safetensors"))
+    st.cache_resource.clear()
     app = open_page(pr_model="ESM-C mini", pr_preset="bpti")
-    assert not app.exception and len(app.warning) + len(app.error) <= 1
+    assert [warning.value for warning in app.warning] == [
+        "The weights of ESM-C mini are not in this copy of the explorer; choose one of the other models."
+    ]
 
 
 def test_proteinmpnn_says_what_it_was_given():

@@ -13,7 +13,7 @@ from mi_core.proteins.sequence import Record, parse
 from mi_core.proteins.structure import Chain, Structure
 from pages.ui.address import keep, recall
 
-START = "ubiquitin"
+START = "bpti"
 UPLOAD_MB = 10
 START_MASK = "ratio:.5"
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from mi_core.catalog import Entry, entries
+from mi_core.catalog import OWN_ESMC, Entry, entries
 from mi_core.errors import MiCoreError
 from mi_core.models.protocol import Model
 from mi_core.protein_view import Protein
@@ -11,6 +11,7 @@ from pages.ui.protein_cached import Speaker
 
 MODELS = {
     "esmc-mini": "ESM-C mini",
+    "esmc-kunitz": "ESM-C Kunitz, one family",
     "proteinmpnn": "ProteinMPNN, given the backbone",
     "antiberty": "AntiBERTy, antibodies",
     "esmc_300m": "ESM-C 300M",
@@ -18,6 +19,8 @@ MODELS = {
 }
 SPEAKING = {
     "esmc-mini": "**ESM-C mini** speaks: a small model that ships with the explorer and sees the sequence alone.",
+    "esmc-kunitz": "**ESM-C Kunitz** speaks: a small model that ships with the explorer, trained on one family alone, "
+    "Kunitz inhibitors such as BPTI; of other proteins it knows nothing.",
     "proteinmpnn": "**ProteinMPNN** speaks, *given the backbone*: which residues it couples when it designs for this "
     "structure. It is no evidence that contacts were inferred from sequence.",
     "antiberty": "**AntiBERTy** speaks: a language model of antibody sequences; of other proteins it knows nothing.",
@@ -36,7 +39,7 @@ def _known() -> dict[str, Entry]:
 def choose() -> str:
     """The picker; the name of the model."""
     known = _known()
-    first = next((name for name in MODELS if known[name].available), "esmc-mini")
+    first = next((name for name in MODELS if known[name].available), next(iter(MODELS)))
     return st.selectbox(
         "Model",
         list(MODELS),
@@ -72,7 +75,7 @@ def load(name: str, weights: str, protein: Protein) -> tuple[Speaker, Model | No
                 failed[who] = str(error)
             _missing(name, str(error))
             return who, None
-        st.caption(SPEAKING[name] + _stand_in(name))
+        st.caption(SPEAKING[name])
         return who, model
     _missing(name, failed[who])
     st.button("Try again", key="pr_retry", on_click=failed.clear, icon=":material/refresh:")
@@ -80,12 +83,6 @@ def load(name: str, weights: str, protein: Protein) -> tuple[Speaker, Model | No
 
 
 def _missing(name: str, why: str) -> None:
-    if name == "esmc-mini":
-        why = "The weights of ESM-C mini are not on this computer; choose one of the other models."
+    if name in OWN_ESMC:
+        why = f"The weights of {MODELS[name]} are not in this copy of the explorer; choose one of the other models."
     st.warning(why)
-
-
-def _stand_in(name: str) -> str:
-    """One more sentence where the model that should ship is missing."""
-    missing = name != "esmc-mini" and not _known()["esmc-mini"].available
-    return " ESM-C mini is not in this copy of the explorer." if missing else ""
