@@ -49,7 +49,11 @@ def report(
     run, total = len(METHODS) * passes, len(METHODS) * passes + rounds * targets
 
     def told(before: int) -> Progress:
-        return lambda done, _: None if progress is None else progress(before + done, total)
+        def tell(done: int, _: int) -> None:
+            if progress is not None:
+                progress(before + done, total)
+
+        return tell
 
     raced = race(model, question, passes=passes, seed=seed, progress=told(0), cancel=cancel)
     drawn = curve(model, [question], rounds=rounds, seed=seed, progress=told(run), cancel=cancel)

@@ -277,6 +277,7 @@ def _board_map(report: Report, values: list[float]) -> go.Figure:
         hoverongaps=False,
         colorscale="Cividis",
         zmin=0,
+        zmax=most or 1.0,
         xgap=1,
         ygap=1,
         colorbar={"title": {"text": "nats", "side": "right"}, "thickness": 12},
