@@ -10,11 +10,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from mi_core import catalog
 from mi_core.errors import FormatError, InputError
 from mi_core.models.amino import AminoModel
 from mi_core.models.esmc import KIND, EsmcModel, build_esmc, load_esmc, load_esmc_file
 from mi_core.models.protocol import Model
 from mi_core.probing import probe
+from mi_core.proteins.presets import load_preset
 from mi_core.proteins.sequence import VOCAB
 from mi_core.weights import WeightsHeader, save_weights
 
@@ -276,3 +278,15 @@ def test_a_tokenizer_without_amino_acids_is_refused(tmp_path: Path) -> None:
 def test_the_base_class_asks_for_a_network() -> None:
     with pytest.raises(NotImplementedError):
         AminoModel.run(AminoModel.__new__(AminoModel), torch.zeros(1, 3))
+
+
+def test_the_shipped_family_model_knows_its_family() -> None:
+    """Each residue of BPTI hidden in turn: far better than guessing, and the six conserved cysteines nearly all."""
+    entry = next(entry for entry in catalog.entries() if entry.name == "esmc-kunitz")
+    assert entry.available and (entry.parameters or 0) <= 6_000_000
+    tokens = load_preset("bpti").tokens
+    states, at = tokens.repeat(len(tokens), 1), torch.arange(len(tokens))
+    states[at, at] = VOCAB.mask_id
+    right = catalog.load_model("esmc-kunitz")(states).log_probs[at, at].argmax(-1) == tokens
+    assert right.double().mean() > 0.3
+    assert right[tokens == VOCAB.encode("C")[0]].sum() >= 5
