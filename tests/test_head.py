@@ -53,7 +53,7 @@ def test_a_deadly_rectangle_shows_one_bit_by_both_routes(model: Model) -> None:
     corners = {32, 35, 41, 44}
     for result in (estimate(model, catalog.load_head("sudoku"), tokens), probe(model, tokens)):
         pairs = result.top_pairs(7)
-        assert all({i, j} <= corners and value == pytest.approx(math.log(2), abs=0.03) for i, j, value in pairs[:6])
+        assert all({i, j} <= corners and value == pytest.approx(math.log(2), abs=0.06) for i, j, value in pairs[:6])
         assert pairs[6][2] < 0.02
 
 

@@ -55,6 +55,7 @@ class Corpus:
 class ProteinTraining(Schedule):
     """Settings of one run. The defaults give a model of 2.7M parameters."""
 
+    average: float = 0.99  # short runs: a longer memory would keep the first, random weights
     rows: int = 24  # rows of a batch
     row: int = 256  # tokens of a row; longer sequences are cut to a random window
     d_model: int = 192

@@ -21,7 +21,7 @@ SPEAKING = {
     "esmc-mini": "**ESM-C mini** speaks: a small model that ships with the explorer and sees the sequence alone.",
     "esmc-kunitz": "**ESM-C Kunitz** speaks: a small model that ships with the explorer, trained on one family alone, "
     "Kunitz inhibitors such as BPTI; of other proteins it knows nothing. It is a first, short training: of its 26 "
-    "strongest pairs on BPTI 3 in 10 touch, where chance gives 1 and direct coupling analysis 7.",
+    "strongest pairs on BPTI half touch, where chance gives a tenth and direct coupling analysis 7 in 10.",
     "proteinmpnn": "**ProteinMPNN** speaks, *given the backbone*: which residues it couples when it designs for this "
     "structure. It is no evidence that contacts were inferred from sequence.",
     "antiberty": "**AntiBERTy** speaks: a language model of antibody sequences; of other proteins it knows nothing.",
