@@ -23,25 +23,40 @@ from mi_core.training.loop import Losses, Run, Schedule
 from mi_core.training.progress import Cancel, Report
 from mi_core.weights import WeightsHeader, read_header, save_weights
 
-_NOT_PREDICTED = -100  # what cross_entropy leaves out
+NOT_PREDICTED = -100  # what cross_entropy leaves out
 
 
 @dataclass(frozen=True)
 class Corpus:
     """Sequences and how often each is drawn."""
 
-    sequences: tuple[str, ...]  # letters of the 20 amino acids
+    sequences: tuple[str, ...]  # letters of the 20 amino acids; '-' where an aligned row has a gap
     weights: NDArray[np.float64]  # (S,), any positive scale
     origin: dict[str, Any]  # what a weight file says of the data
+    columns: NDArray[np.int64]  # (S,) number of the first column of its alignment among those of all; -1: none
+    aligned: float = 0.0  # share of the draws that keep the gaps
 
     def __post_init__(self) -> None:
         if not self.sequences or len(self.sequences) != len(self.weights):
             raise InputError(f"{len(self.sequences)} sequences and {len(self.weights)} weights cannot be trained on.")
 
-    def draw(self, rng: np.random.Generator) -> str:
-        """One sequence, by weight."""
-        place = np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right")
-        return self.sequences[min(int(place), len(self.sequences) - 1)]
+    def draw(self, rng: np.random.Generator) -> tuple[str, NDArray[np.int64]]:
+        """One sequence, by weight, and the column of each of its letters, `NOT_PREDICTED` where there is none."""
+        found = np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right")
+        at = min(int(found), len(self.sequences) - 1)
+        letters, columns = self.sequences[at], np.full(len(self.sequences[at]), NOT_PREDICTED)
+        if self.columns[at] >= 0:
+            columns = self.columns[at] + np.arange(len(letters))
+        if "-" in letters and rng.random() >= self.aligned:
+            columns = columns[[letter != "-" for letter in letters]]
+            letters = letters.replace("-", "")
+        return letters, columns
+
+    @property
+    def column_count(self) -> int:
+        """Columns of all alignments, at least 1."""
+        aligned = [first + len(row) for first, row in zip(self.columns.tolist(), self.sequences, strict=True) if first >= 0]
+        return max(aligned, default=1)
 
     @property
     def _cumulative(self) -> NDArray[np.float64]:
@@ -61,6 +76,7 @@ class ProteinTraining(Schedule):
     d_model: int = 192
     n_heads: int = 6
     n_layers: int = 6
+    column_loss: float = 0.5  # weight of telling the alignment's columns
     start: str | None = None  # a weight file to start from instead of random weights
 
 
@@ -82,16 +98,21 @@ def train_protein_model(
         `out`. A run keeps its state in `out` + `.run/`; the same command picks it up.
     """
     network = _first_network(settings)
+    network.columns = nn.Linear(settings.d_model, corpus.column_count)  # not kept in the weight file
     run = Run(out.with_name(out.name + ".run"), network, network.transformer, settings)
     packer = Packer(network.tokenizer, settings.rows, settings.row)
     report(f"{run.parameters:,} parameters; {len(corpus.sequences):,} sequences; starting at step {run.step}")
 
+    middle = settings.n_layers // 2
+
     def loss_of(forward: nn.Module, rng: np.random.Generator) -> tuple[Tensor, Losses]:
-        tokens, target, numbers = packer.batch(corpus, rng)
+        tokens, target, numbers, columns = packer.batch(corpus, rng)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = forward(sequence_tokens=tokens, sequence_id=numbers).sequence_logits
-        loss = F.cross_entropy(logits.float().flatten(0, 1), target.flatten(), ignore_index=_NOT_PREDICTED)
-        return loss, {"loss": loss.item()}
+            output = forward(sequence_tokens=tokens, sequence_id=numbers)
+            places = network.columns(output.hidden_states[middle])
+        loss = F.cross_entropy(output.sequence_logits.float().flatten(0, 1), target.flatten(), ignore_index=NOT_PREDICTED)
+        extra = F.cross_entropy(places.float().flatten(0, 1), columns.flatten(), ignore_index=NOT_PREDICTED)
+        return loss + settings.column_loss * extra, {"loss": loss.item(), "columns": extra.item()}
 
     def write() -> None:
         metrics = {"held_out_loss": round(held_out_loss(EsmcModel(run.average.module, name="check"), held_out), 4)}
@@ -100,7 +121,7 @@ def train_protein_model(
             start = Path(settings.start)
             trained |= {"start": start.name, "before": read_header(start, KIND).training}
         size = {name: getattr(settings, name) for name in ("d_model", "n_heads", "n_layers")}
-        tensors = {name: value.half() for name, value in run.average.module.state_dict().items()}
+        tensors = {name: value.half() for name, value in run.average.module.state_dict().items() if not name.startswith("columns.")}
         save_weights(out, tensors, WeightsHeader(KIND, size, training=trained, metrics=metrics))
         report(f"held-out loss {metrics['held_out_loss']}")
 
@@ -125,35 +146,43 @@ class Packer:
     def __init__(self, tokenizer: Any, rows: int, row: int) -> None:
         self.rows, self.row = rows, row
         ids = np.full(128, -1, dtype=np.int64)
-        ids[[ord(s) for s in VOCAB.symbols]] = tokenizer.convert_tokens_to_ids(list(VOCAB.symbols))
-        self.ids, self.mask, self.pad = ids, tokenizer.mask_token_id, tokenizer.pad_token_id
+        letters = [*VOCAB.symbols, "-"]
+        ids[[ord(s) for s in letters]] = tokenizer.convert_tokens_to_ids(letters)
+        self.ids, self.mask, self.pad, self.gap = ids, tokenizer.mask_token_id, tokenizer.pad_token_id, ids[ord("-")]
         self.first, self.last = tokenizer.cls_token_id, tokenizer.eos_token_id
 
-    def batch(self, corpus: Corpus, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens with masks, what to predict (`_NOT_PREDICTED` elsewhere), sequence numbers; each (rows, row)."""
+    def batch(self, corpus: Corpus, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Tokens with masks, what to predict (`NOT_PREDICTED` elsewhere), sequence numbers, columns; each (rows, row)."""
         shape = (self.rows, self.row)
-        tokens, target = np.full(shape, self.pad), np.full(shape, _NOT_PREDICTED)
+        tokens, target = np.full(shape, self.pad), np.full(shape, NOT_PREDICTED)
+        places = np.full(shape, NOT_PREDICTED)
         numbers = np.zeros(shape, dtype=np.int64)
-        part = self._window(corpus.draw(rng), rng)
+        part, columns = self._window(*corpus.draw(rng), rng)
         for r in range(self.rows):
             at, number = 0, 1
             while part.size + 2 <= self.row - at:  # what does not fit opens the next row: long ones are not passed over
                 inside = slice(at + 1, at + 1 + part.size)
-                masked = rng.random(part.size) < rng.random()
-                masked[rng.integers(part.size)] = True
+                residues = (part != self.gap).nonzero()[0]  # gaps are always shown and never predicted
+                masked = np.zeros(part.size, dtype=bool)
+                masked[residues] = rng.random(residues.size) < rng.random()
+                masked[rng.choice(residues)] = True
                 tokens[r, at], tokens[r, inside.stop] = self.first, self.last
                 tokens[r, inside] = np.where(masked, self.mask, part)
-                target[r, inside] = np.where(masked, part, _NOT_PREDICTED)
+                places[r, inside] = columns
+                target[r, inside] = np.where(masked, part, NOT_PREDICTED)
                 numbers[r, at : inside.stop + 1] = number
                 at, number = inside.stop + 1, number + 1
-                part = self._window(corpus.draw(rng), rng)
-        return torch.from_numpy(tokens), torch.from_numpy(target), torch.from_numpy(numbers)
+                part, columns = self._window(*corpus.draw(rng), rng)
+        return torch.from_numpy(tokens), torch.from_numpy(target), torch.from_numpy(numbers), torch.from_numpy(places)
 
-    def _window(self, sequence: str, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Ids of a sequence, cut to what a row holds at a random place."""
+    def _window(
+        self, sequence: str, columns: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Ids and columns of a sequence, cut to what a row holds at a random place."""
         room = self.row - 2
         start = rng.integers(len(sequence) - room + 1) if len(sequence) > room else 0
-        return self.ids[np.frombuffer(sequence[start : start + room].encode(), dtype=np.uint8)]
+        cut = slice(start, start + room)
+        return self.ids[np.frombuffer(sequence[cut].encode(), dtype=np.uint8)], columns[cut]
 
 
 @torch.no_grad()
