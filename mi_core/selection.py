@@ -95,15 +95,15 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A declared parameter of a strategy."""
+    """A declared parameter of a strategy or an estimator."""
 
     name: str
     kind: type  # int or float
     default: int | float
     bounds: Bounds
 
-    def check(self, value: object, strategy_name: str) -> int | float:
-        """The value as the declared type.
+    def check(self, value: object, owner: str) -> int | float:
+        """The value as the declared type; `owner` is how messages call what declares it.
 
         Raises:
             SettingError: not a number, not whole where it has to be, or out of bounds.
@@ -116,7 +116,7 @@ class Parameter:
         whole = self.kind is not int or number.is_integer()
         if not (self.bounds.low <= number <= self.bounds.high and whole):
             what = "a whole number" if self.kind is int else "a number"
-            raise SettingError(f"{self.name} of strategy {strategy_name} must be {what} {allowed}, got {value!r}.")
+            raise SettingError(f"{self.name} of {owner} must be {what} {allowed}, got {value!r}.")
         return int(number) if self.kind is int else number
 
 
@@ -151,7 +151,7 @@ class Strategy:
             if name not in known:
                 names = ", ".join(known) or "none"
                 raise SettingError(f"Strategy {self.name} has no parameter {name!r}. Its parameters: {names}.")
-        return {name: p.check((given or {}).get(name, p.default), self.name) for name, p in known.items()}
+        return {name: p.check((given or {}).get(name, p.default), f"strategy {self.name}") for name, p in known.items()}
 
     def select(self, view: StepView, settings: Mapping[str, int | float]) -> Selection:
         """Apply the rule to one step.
@@ -186,7 +186,7 @@ def strategy(*, title: str, source: str, pairs: tuple[str, ...] = ()) -> Callabl
         if name in STRATEGIES:
             raise ValueError(f"strategy {name!r} is already registered")
         summary = (inspect.getdoc(rule) or "").split("\n")[0]
-        STRATEGIES[name] = Strategy(name, title, source, summary, pairs, _declared(rule), rule)
+        STRATEGIES[name] = Strategy(name, title, source, summary, pairs, declared_parameters(rule), rule)
         return rule
 
     return register
@@ -203,7 +203,8 @@ def get_strategy(name: str) -> Strategy:
     return STRATEGIES[name]
 
 
-def _declared(rule: Rule) -> tuple[Parameter, ...]:
+def declared_parameters(rule: Callable[..., Any]) -> tuple[Parameter, ...]:
+    """The keyword-only parameters of a function, with their bounds."""
     hints = get_type_hints(rule, include_extras=True)
     found = []
     for p in inspect.signature(rule).parameters.values():
