@@ -128,7 +128,8 @@ def _kind(name: str, column: Sequence[str]) -> str:
 def _coded(column: Sequence[str], kind: str) -> Column:
     """Numbers 0..K-1 for symbols; measurements are cut into equally full parts."""
     if kind == "symbol":
-        return np.unique(np.array(column), return_inverse=True)[1].astype(np.float64)
+        written = [repr(float(cell)) if _is_number(cell) else cell for cell in column]  # 1 and 1.0 are the same symbol
+        return np.unique(np.array(written), return_inverse=True)[1].astype(np.float64)
     values = np.array(column, np.float64)
     if not np.isfinite(values).all():
         return values  # refused by `Samples`

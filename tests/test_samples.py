@@ -105,6 +105,8 @@ def test_a_csv_of_words_numbers_or_both_is_read() -> None:
     assert plug_in(mixed.first, mixed.second) > 0.2
     whole = read_samples(csv_of([f"{k % 3},{k % 2}" for k in range(12)]))
     assert whole.discrete
+    same = read_samples(csv_of(["1,1", "1.0,2", "2,1", "2.0,2"] * 3))
+    assert len(set(same.first)) == 2
 
 
 @pytest.mark.parametrize(
@@ -112,6 +114,7 @@ def test_a_csv_of_words_numbers_or_both_is_read() -> None:
     [
         (["1,2"] * 20, "is constant"),
         (["a,b"] * 20, "is constant"),
+        ([f"1{'.0' * (k % 2)},{k}" for k in range(20)], "is constant"),
         ([f"{k}" for k in range(20)], "needs two columns; row 1 has 1"),
         ([f"{k},{k},{k}" for k in range(20)], "row 1 has 3"),
         ([f"{k}.5,{k}.25" for k in range(19)] + ["nan,3.5"], "NaN or infinite"),
