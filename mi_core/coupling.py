@@ -35,10 +35,10 @@ class MapRecipe:
     """How a map is made."""
 
     masks: int = 24  # states
-    rows: int = 1  # sequences that take turns: the protein itself, then others of its family, drawn by weight
     ratio: float = 0.9  # share of the residues that is hidden in each
     mass: float = 0.99  # of the tokens tried, see `mi_core.probing.probe`
     seed: int = 0
+    rows: int = 1  # sequences that take turns: the protein itself, then others of its family, drawn by weight
 
 
 @dataclass(frozen=True, eq=False)

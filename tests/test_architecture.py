@@ -27,8 +27,8 @@ LEVELS = [  # a module or package may import only from levels above its own line
         *{"evaluation", "training", "teaching", "postmortem", "stepcost", "coupling", "comparison"},
         *{"differential", "protein_view"},
     },
-    {"report", "game"},
-    {"standings", "cli_likelihood", "cli_labels", "cli_estimators"},
+    {"report", "game", "generation", "cli_output"},
+    {"standings", "cli_likelihood", "cli_labels", "cli_estimators", "cli_proteins"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,7 +1,7 @@
 """What protein models are trained on: family alignments without their gaps, and general sequences beside them."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,16 +65,11 @@ def corpus_of(
     held: dict[str, list[str]] = {}
     kept: list[tuple[str, float, int]] = []
     columns = 0
-    for path in sorted(alignments, key=lambda p: p.name):
-        family = read_family(path)
-        rows = list(zip(map(spell, family.rows), weights(family.rows).tolist(), strict=True))
-        rows = [(letters, weight) for letters, weight in rows if len(_plain(letters)) >= SHORTEST]
-        aside = rng.random(len(rows)) < (1 if family_name(path) in left_out else HELD_OUT)
-        held.setdefault(family_name(path), []).extend(_plain(row[0]) for row, out in zip(rows, aside, strict=True) if out)
-        mine = [row for row, out in zip(rows, aside, strict=True) if not out]
+    for name, width, mine, aside in _split(alignments, left_out, rng):
+        held.setdefault(name, []).extend(_plain(letters) for letters, _ in aside)
         share = sum(weight for _, weight in mine) ** -0.5 if mine else 0.0
         kept += [(letters, weight * share, columns) for letters, weight in mine]
-        columns += family.columns
+        columns += width
     unseen = {letters for group in held.values() for letters in group}
     kept = [row for row in kept if _plain(row[0]) not in unseen]
     kept += _general(general, general_share * sum(row[1] for row in kept) / (1 - general_share))
@@ -90,6 +85,43 @@ def corpus_of(
     }
     letters, drawn, first = zip(*kept, strict=True)
     return Corpus(tuple(letters), np.array(drawn), origin, np.array(first), aligned_share), held
+
+
+def reference_of(alignments: Sequence[Path], count: int, lengths: tuple[int, int], *, seed: int = 0) -> list[str]:
+    """Sequences that `corpus_of` holds out with the same seed, drawn as it draws those it trains on, each once.
+
+    Args:
+        count: at most; all there are, if that is fewer.
+        lengths: shortest and longest.
+    """
+    rng = np.random.default_rng(seed)
+    drawn: dict[str, float] = {}
+    for _, _, mine, aside in _split(alignments, (), rng):
+        share = sum(weight for _, weight in mine) ** -0.5 if mine else 0.0
+        fitting = ((_plain(letters), weight) for letters, weight in aside)
+        drawn |= {letters: weight * share for letters, weight in fitting if lengths[0] <= len(letters) <= lengths[1]}
+    if not drawn:
+        return []
+    chances = np.array(list(drawn.values()))
+    chosen = rng.choice(len(drawn), size=min(count, len(drawn)), replace=False, p=chances / chances.sum())
+    letters = list(drawn)
+    return [letters[k] for k in chosen]
+
+
+Weighted = list[tuple[str, float]]  # rows of an alignment and their weights
+
+
+def _split(
+    alignments: Sequence[Path], left_out: Collection[str], rng: np.random.Generator
+) -> Iterator[tuple[str, int, Weighted, Weighted]]:
+    """Of every alignment its family, its columns, and its rows: those to train on, and those held out."""
+    for path in sorted(alignments, key=lambda p: p.name):
+        family, name = read_family(path), family_name(path)
+        rows = list(zip(map(spell, family.rows), weights(family.rows).tolist(), strict=True))
+        rows = [(letters, weight) for letters, weight in rows if len(_plain(letters)) >= SHORTEST]
+        aside = rng.random(len(rows)) < (1 if name in left_out else HELD_OUT)
+        mine, held = ([row for row, out in zip(rows, aside, strict=True) if out == wanted] for wanted in (False, True))
+        yield name, family.columns, mine, held
 
 
 def _plain(row: str) -> str:
