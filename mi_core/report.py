@@ -68,9 +68,15 @@ def tables(folder: Path) -> str:
         _estimators([read_record(folder / f"sudoku_estimator_{v}.json") for v in ("marginals", "paper")]),
         _speed(read_record(folder / "sudoku_speed.json")),
     ]
-    for name, table in (("protein_contacts", _contacts), ("protein_generation", _generation)):
-        parts += [table(read_record(path)) for path in sorted(folder.glob(f"{name}*.json"))]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *filter(None, [protein_tables(folder)])])
+
+
+def protein_tables(folder: Path) -> str:
+    """Those of the protein models; empty without records."""
+    kinds = (("protein_contacts", _contacts), ("protein_generation", _generation))
+    return "\n\n".join(
+        table(read_record(path)) for name, table in kinds for path in sorted(folder.glob(f"{name}*.json"))
+    )
 
 
 def _origin(record: Row) -> str:
@@ -117,7 +123,7 @@ def _contacts(record: Row) -> str:
         cells = [" ".join(f"{found[route][key]:.2f}" for key in ("p_l5", "p_l2", "p_l")) for route in routes]
         first = found[routes[0]]
         lines.append(f"| {family} | {first['l']} | " + " | ".join(cells) + f" | {first['chance']:.2f} |")
-    text = "Contacts (Cβ within 8 Å, at least 6 apart) among the strongest L/5, L/2 and L pairs, average-product corrected."
+    text = "Contacts (Cβ within 8 Å, 6 apart) among the strongest L/5, L/2 and L pairs, corrected by average product."
     return f"{text}\n\n" + "\n".join(lines) + "\n\n" + _origin(record)
 
 

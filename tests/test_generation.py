@@ -13,6 +13,7 @@ from mi_core.evaluation import Contestant
 from mi_core.generation import DISTANCES, Statistics, bench_generation, likelihoods
 from mi_core.models.protocol import ModelOutput, clamp_revealed
 from mi_core.proteins.sequence import AMINO_ACIDS, VOCAB
+from mi_core.report import protein_tables, write_record
 from mi_core.strategies import get_strategy
 from tests.protein_models import save_tiny_esmc
 
@@ -93,3 +94,19 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert json.loads(record.read_text())["result"][1]["nfe"] == 3.0
     assert main([*common, "--strategy", "sequential"]) == 1
     assert "Name what is natural" in capsys.readouterr().err
+
+
+def test_the_report_shows_contacts_and_generation(tmp_path: Path) -> None:
+    contacts = [
+        {"family": "PF1", "l": 50, "route": route, "apc": apc, "p_l5": 0.9, "p_l2": value, "p_l": 0.4, "chance": 0.1}
+        for route, apc, value in (("probing", True, 0.71), ("probing", False, 0.11), ("mean-field-dca", True, 0.62))
+    ]
+    scores = {"jsd_letters": 0.01, "jsd_pairs": 0.02, "jsd_likelihood": 0.03}
+    shared = {**scores, "n": 4, "reference": 9, "lengths": [20, 30]}
+    made = {"strategy": "top-k", "params": {"k": 8}, "mi_source": None, "nfe": 3.0, "distinct": 4}
+    write_record(tmp_path / "protein_contacts.json", ["bench", "protein"], contacts)
+    write_record(tmp_path / "protein_generation.json", ["bench"], [{"strategy": None, **shared}, {**made, **shared}])
+    text = protein_tables(tmp_path)
+    assert "| PF1 | 50 | 0.90 0.71 0.40 | 0.90 0.62 0.40 | 0.10 |" in text and "0.11" not in text
+    assert "| natural sequences |  | 0.0100 | 0.0200 | 0.0300 |  |" in text
+    assert " k=8 | 3.0 | 0.0100 | 0.0200 | 0.0300 | 4 |" in text and "9 natural sequences" in text
