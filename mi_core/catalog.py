@@ -14,6 +14,8 @@ from mi_core.head import VARIANTS, MIHead, load_head_file
 from mi_core.models import exact
 from mi_core.models.esmc import HUB, esmc_is_here, load_esmc, load_esmc_file
 from mi_core.models.esmc import KIND as ESMC_KIND
+from mi_core.models.family import KIND as FAMILY_KIND
+from mi_core.models.family import load_family
 from mi_core.models.masked_lm import load_antiberty, load_masked_lm
 from mi_core.models.mpnn import NAME as PROTEINMPNN
 from mi_core.models.mpnn import load_proteinmpnn
@@ -30,6 +32,18 @@ OWN_ESMC = {
     "esmc-kunitz": ("small ESM-C of one family, Kunitz inhibitors", ASSETS / "models" / "esmc-kunitz.safetensors"),
 }
 """Our own small ESM-C: what they are, and the files that they ship in."""
+
+FAMILIES = {
+    name: (f"linear model of one family, {what}", ASSETS / "models" / f"{name}.safetensors")
+    for name, what in {
+        "family-kunitz": "Kunitz inhibitors (PF00014)",
+        "family-response-regulator": "response regulators (PF00072)",
+        "family-rrm": "RNA recognition motifs (PF00076)",
+        "family-pdz": "PDZ domains (PF00595)",
+        "family-sh3": "SH3 domains (PF00018)",
+    }.items()
+}
+"""Linear models of the columns of one alignment: what they are, and the files that they ship in."""
 
 EXACT: dict[str, Callable[[], exact.JointTable]] = {
     "copied-bits": exact.copied_bits,
@@ -70,6 +84,12 @@ def load_model(
         return load_sudoku(weights or SUDOKU_FILE, low_precision=low_precision)
     if name in OWN_ESMC:
         return load_esmc_file(weights or OWN_ESMC[name][1], name=name)
+    if name in FAMILIES:
+        return load_family(weights or FAMILIES[name][1], name=name)
+    if name == "family":
+        if weights is None:
+            raise InputError("Model family is one of your own; name its weight file with --weights.")
+        return load_family(weights, name=name)
     if name in HUB:
         return load_esmc(name, weights=weights)
     if name == PROTEINMPNN:
@@ -82,7 +102,9 @@ def load_model(
         if weights is not None:
             raise InputError(f"Model {name} is an exact table and takes no weight file.")
         return exact.ExactModel(EXACT[name](), name=name)
-    raise UnknownName("model", name, ["sudoku", *OWN_ESMC, *HUB, "antiberty", PROTEINMPNN, "hf:PATH", *EXACT])
+    raise UnknownName(
+        "model", name, ["sudoku", *OWN_ESMC, *FAMILIES, "family", *HUB, "antiberty", PROTEINMPNN, "hf:PATH", *EXACT]
+    )
 
 
 def _proteinmpnn(backbone: Chain | None, weights: Path | None) -> Model:
@@ -125,16 +147,15 @@ def entries() -> list[Entry]:
         ),
         Entry("probing", "estimator", "ground truth by conditional probing, any model", "built in", 0, True, ""),
     ]
-    for variant in VARIANTS:
-        name = f"sudoku/head-{variant}"
-        found.append(
-            _from_file(name, "estimator", "neural estimate in one pass", head_file("sudoku", variant), HEAD_KIND)
-        )
+    for model, variant in (*(("sudoku", variant) for variant in VARIANTS), ("family-kunitz", "marginals")):
+        name = f"{model}/head-{variant}"
+        found.append(_from_file(name, "estimator", "neural estimate in one pass", head_file(model, variant), HEAD_KIND))
     return found
 
 
 def _protein_entries() -> list[Entry]:
     found = [_from_file(name, "model", what, path, ESMC_KIND) for name, (what, path) in OWN_ESMC.items()]
+    found += [_from_file(name, "model", what, path, FAMILY_KIND) for name, (what, path) in FAMILIES.items()]
     for name, place in HUB.items():
         here = esmc_is_here(name)
         note = "" if here else f"fetched from the hub on first use, or give the file {place.rsplit('/', 1)[1]}"

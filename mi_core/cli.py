@@ -17,14 +17,16 @@ from tqdm import tqdm
 from mi_core import catalog, cli_likelihood
 from mi_core.agreement import peer_matrix
 from mi_core.cli_estimators import NAMES, bench_estimators_command, estimate_with, samples_command
-from mi_core.cli_labels import describe_labels, make_labels_command, train_head_command
+from mi_core.cli_labels import describe_labels, describe_states, make_labels_command, train_head_command, unseen_states
 from mi_core.cli_output import Bar, log
 from mi_core.cli_proteins import (
     bench_contacts_command,
     bench_generation_command,
     describe_contacts,
+    describe_family_training,
     describe_generation,
     describe_training,
+    train_family_command,
     train_proteins_command,
 )
 from mi_core.decoding import MISource, decode
@@ -222,11 +224,8 @@ def _bench_generation(arguments: argparse.Namespace) -> Answer:
 
 
 def _bench_estimator(arguments: argparse.Namespace) -> Answer:
-    from mi_core.training.labels import random_states
-
     model = _model(arguments)
-    states = random_states(arguments.states, seed=arguments.seed)
-    row = bench_estimator(model, _head(arguments), states, tick=Bar())
+    row = bench_estimator(model, _head(arguments), unseen_states(arguments, model), tick=Bar())
     return row, json.dumps(row, indent=2)
 
 
@@ -399,8 +398,7 @@ def _parser() -> argparse.ArgumentParser:
     describe_generation(designed)
     estimator = _command(bench, "estimator", _bench_estimator, "the head against probing on unseen states")
     _add_model(estimator)
-    estimator.add_argument("--states", type=_positive, default=100)
-    estimator.add_argument("--seed", type=int, default=90_001)
+    describe_states(estimator)
     estimators = _command(bench, "estimators", _bench_estimators, "every estimator against the truth of one state")
     _add_model(estimators)
     _add_input(estimators)
@@ -426,8 +424,8 @@ def _parser() -> argparse.ArgumentParser:
     mini = _command(train, "esmc-mini", train_proteins_command, "a small ESM-C on protein families; resumes")
     describe_training(mini)
     mini.add_argument("--out", type=Path, default=Path("runs/esmc-mini.safetensors"))
-    family = _command(train, "family", train_proteins_command, "a small ESM-C on a family of your own; resumes")
-    describe_training(family)
+    family = _command(train, "family", train_family_command, "a linear model of a family of your own, in a minute")
+    describe_family_training(family)
     family.add_argument("--out", type=Path, default=Path("runs/family.safetensors"))
     head = _command(train, "head", train_head_command, "the MI head of a model; labels resume")
     _add_model(head)
@@ -437,6 +435,7 @@ def _parser() -> argparse.ArgumentParser:
     head.add_argument("--label-minutes", type=float)
     head.add_argument("--start", type=Path, help="go on from this head, with a new schedule")
     head.add_argument("--epochs", type=_positive, default=30)
+    head.add_argument("--rounds", type=int, default=3, help="path updates; 0: a tenth of the work, no two-step paths")
     head.add_argument("--minutes", type=float)
     head.add_argument("--seed", type=int, default=3)
 

@@ -5,9 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from mi_core import catalog
 from mi_core.errors import InputError
 from mi_core.models.protocol import Model
+from mi_core.sudoku.board import VOCAB as BOARD
 
 Answer = tuple[Any, str]
 _MOST = 100_000  # sequences
@@ -41,16 +44,56 @@ def make_labels_command(arguments: argparse.Namespace) -> Answer:
 
 
 def _sequences(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """Those of `--fasta`, or what `train` holds out of the alignments."""
-    from mi_core.training.labels import LONGEST
-    from mi_core.training.protein_data import SHORTEST, alignments_in, reference_of, sequences_in
+    """Those of `--fasta`, or what `train` trains on of the alignments."""
+    from mi_core.training.protein_data import sequences_in
 
     if arguments.fasta and arguments.alignment:
         raise InputError("Name sequences with --fasta or alignments with --alignment, not both.")
     if arguments.alignment:
-        files = alignments_in(arguments.alignment)
-        return tuple(reference_of(files, _MOST, (SHORTEST, LONGEST), seed=arguments.split))
+        return _of_alignments(arguments, catalog.load_model(arguments.model, weights=arguments.weights), trained=True)
     return tuple(sequences_in(arguments.fasta)) if arguments.fasta else ()
+
+
+def _of_alignments(arguments: argparse.Namespace, model: Model, *, trained: bool) -> tuple[str, ...]:
+    """What `train` trains on or holds out of `--alignment`, of the model's own length if it has one."""
+    from mi_core.training.labels import LONGEST
+    from mi_core.training.protein_data import SHORTEST, alignments_in, reference_of
+
+    lengths = (model.length, model.length) if model.length else (SHORTEST, LONGEST)
+    files = alignments_in(arguments.alignment)
+    found = tuple(reference_of(files, _MOST, lengths, seed=arguments.split, trained=trained))
+    if not found:
+        raise InputError(f"No sequence of these alignments has the {model.length} residues that {model.name} takes.")
+    return found
+
+
+def describe_states(parser: argparse.ArgumentParser) -> None:
+    """The options of `bench estimator` beside those of the model."""
+    parser.add_argument("--states", type=_at_least_one, default=100)
+    parser.add_argument("--seed", type=int, default=90_001)
+    _add_alignments(parser, "the states are of its sequences that `train` holds out")
+
+
+def unseen_states(arguments: argparse.Namespace, model: Model) -> list[Tensor]:
+    """Random Sudoku states, or masked sequences that were held out of alignments.
+
+    Raises:
+        InputError: a protein model without alignments.
+    """
+    from mi_core.training.labels import SHARD, protein_states, random_states
+
+    if model.vocab is BOARD:
+        return list(random_states(arguments.states, seed=arguments.seed))
+    if not arguments.alignment:
+        raise InputError("States of a protein model are held-out sequences; name alignments with --alignment.")
+    sequences = _of_alignments(arguments, model, trained=False)
+    shards = range(-(-arguments.states // SHARD))
+    return [state for k in shards for state in protein_states(sequences, k, seed=arguments.seed)][: arguments.states]
+
+
+def _add_alignments(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--alignment", type=Path, action="append", default=[], help=text)
+    parser.add_argument("--split", type=int, default=1, help="the seed of `train`, so that the same are held out")
 
 
 def train_head_command(arguments: argparse.Namespace) -> Answer:
@@ -73,6 +116,7 @@ def train_head_command(arguments: argparse.Namespace) -> Answer:
     settings = HeadTraining(
         variant=arguments.variant,
         epochs=arguments.epochs,
+        rounds=arguments.rounds,
         minutes=arguments.minutes,
         seed=arguments.seed,
         start=str(arguments.start) if arguments.start else None,
@@ -111,10 +155,7 @@ def describe_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards; a started one is gone on with")
     parser.add_argument("--shards", type=_at_least_one, default=16, help="shards of 64 states")
     parser.add_argument("--fasta", type=Path, help="sequences whose states are labelled, for a protein model")
-    parser.add_argument(
-        "--alignment", type=Path, action="append", default=[], help="its sequences that `train` holds out, by weight"
-    )
-    parser.add_argument("--split", type=int, default=1, help="the seed of `train`, so that the same are held out")
+    _add_alignments(parser, "those of its sequences that `train` trains on")
     parser.add_argument("--workers", type=_at_least_one, default=1, help="processes on this machine")
     parser.add_argument("--seed", type=int, default=LABEL_SEED)
     parser.add_argument("--mass", type=float, default=0.995, help="of the tokens tried")

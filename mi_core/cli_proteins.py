@@ -1,4 +1,4 @@
-"""The commands around protein families: `bench protein`, `bench protein-generation`, `train esmc-mini|family`."""
+"""The commands around protein families: `bench protein`, `bench protein-generation`, `train family|esmc-mini`."""
 
 import argparse
 import re
@@ -17,6 +17,7 @@ from mi_core.proteins.structure import read_structure
 
 Answer = tuple[Any, str]
 STEPS = 6_000  # a quarter of a million sequences
+_MOST = 2_000  # natural sequences
 _MANY = 10_000_000  # steps, for a run that ends by the clock
 
 
@@ -111,7 +112,7 @@ def bench_generation_command(
         natural = sequences_in(arguments.reference)
     else:
         files = alignments_in(arguments.alignment)
-        natural = reference_of(files, 2 * arguments.samples, arguments.lengths, seed=arguments.split)
+        natural = reference_of(files, _MOST, arguments.lengths, seed=arguments.split)
     rows = bench_generation(
         model,
         natural,
@@ -135,11 +136,30 @@ def bench_generation_command(
     return rows, "\n".join(lines)
 
 
-# train esmc-mini, train family
+# train family, train esmc-mini
+
+
+def describe_family_training(parser: argparse.ArgumentParser) -> None:
+    """The options of `train family`."""
+    from mi_core.training.family import FamilyTraining
+
+    usual = FamilyTraining()
+    parser.add_argument("--alignment", type=Path, required=True, help="FASTA, A2M or Stockholm")
+    parser.add_argument("--steps", type=_at_least_one, default=usual.steps)
+    parser.add_argument("--seed", type=int, default=usual.seed)
+
+
+def train_family_command(arguments: argparse.Namespace) -> Answer:
+    """`train family`: the linear model of one alignment."""
+    from mi_core.training.family import FamilyTraining, train_family
+
+    settings = FamilyTraining(steps=arguments.steps, seed=arguments.seed)
+    train_family(arguments.out, arguments.alignment, settings, report=log)
+    return {"out": str(arguments.out)}, f"Weights written to {arguments.out}."
 
 
 def describe_training(parser: argparse.ArgumentParser) -> None:
-    """The options of both."""
+    """The options of `train esmc-mini`."""
     from mi_core.training.proteins import ProteinTraining
 
     usual = ProteinTraining()
@@ -155,6 +175,7 @@ def describe_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
     parser.add_argument("--rows", type=_at_least_one, default=usual.rows, help="of a batch, 256 tokens each")
+    parser.add_argument("--teaching", type=float, default=usual.teaching, help="share of the loss; 0: no teacher")
     parser.add_argument("--rate", type=float, default=usual.rate_muon, help="learning rate of the matrices")
     parser.add_argument("--width", type=_at_least_one, default=usual.d_model)
     parser.add_argument("--heads", type=_at_least_one, default=usual.n_heads)
@@ -162,7 +183,7 @@ def describe_training(parser: argparse.ArgumentParser) -> None:
 
 
 def train_proteins_command(arguments: argparse.Namespace) -> Answer:
-    """`train esmc-mini` and `train family`."""
+    """`train esmc-mini`."""
     from mi_core.training.protein_data import alignments_in, corpus_of, sample_of
     from mi_core.training.proteins import ProteinTraining, train_protein_model
 
@@ -180,6 +201,7 @@ def train_proteins_command(arguments: argparse.Namespace) -> Answer:
         compile=arguments.compile,
         rows=arguments.rows,
         rate_muon=arguments.rate,
+        teaching=arguments.teaching,
         d_model=arguments.width,
         n_heads=arguments.heads,
         n_layers=arguments.layers,

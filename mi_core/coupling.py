@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mi_core.errors import Cancelled, InputError
 from mi_core.head import MIHead, predict
-from mi_core.models.protocol import Model
+from mi_core.models.protocol import Model, Placed
 from mi_core.probing import probe
 from mi_core.proteins.contacts import ContactMap, apc, contact_map, precisions
 from mi_core.proteins.dca import covariance_mi, mean_field_dca
@@ -84,11 +84,12 @@ def mean_map(
         length = len(member.tokens)
         hidden = torch.randperm(length, generator=generator)[: max(2, round(recipe.ratio * length))]
         state = member.tokens.index_fill(0, hidden, VOCAB.mask_id)
+        asked = model.at(member.columns) if isinstance(model, Placed) else model
         if head is None:
-            result = probe(model, state, mass=recipe.mass, cancel=cancel)
+            result = probe(asked, state, mass=recipe.mass, cancel=cancel)
             found, passes = result.mi, passes + result.passes
         else:
-            found, passes = predict(head, model, state[None], model(state[None]))[0].double().cpu(), passes + 1
+            found, passes = predict(head, asked, state[None], asked(state[None]))[0].double().cpu(), passes + 1
         masked = state == VOCAB.mask_id
         where = member.columns[:, None], member.columns[None, :]
         total[where] += found
@@ -199,7 +200,8 @@ def bench_contacts(
         ):
             rows.append(_scored(case, apc(matrix), route, True))
     reference = next((row["p_l2"] for row in rows if row["route"] == "mean-field-dca"), None)
-    return [{**row, "dca_p_l2": reference} for row in rows]
+    recipe_used = {"masks": recipe.masks, "ratio": recipe.ratio, "rows": recipe.rows}
+    return [{**row, "dca_p_l2": reference, "model": model.name, **recipe_used} for row in rows]
 
 
 def _corrected(matrix: PairMatrix) -> PairMatrix:

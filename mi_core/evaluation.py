@@ -174,11 +174,11 @@ def _shares(n: int, **counts: int) -> Row:
 RATIO_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
-def bench_estimator(model: Model, head: MIHead, states: Tensor, *, tick: Tick = quiet) -> Row:
-    """The head against full probing (every token tried) on `states` (S, 81), pooled over the open pairs.
+def bench_estimator(model: Model, head: MIHead, states: Sequence[Tensor], *, tick: Tick = quiet) -> Row:
+    """The head against full probing (every token tried) on states (N,), pooled over the open pairs.
 
-    By fifths of the mask ratio and in all; on the empty board the share of the 810 strongest pairs that share a row,
-    column or box, for both routes; passes and the ratio of wall clocks of the same run.
+    By fifths of the mask ratio and in all; for Sudoku also, on the empty board, the share of the 810 strongest pairs
+    that share a row, column or box, for both routes; passes and the ratio of wall clocks of the same run.
     """
     truths, guesses = [], []
     for k, tokens in enumerate(states):
@@ -191,19 +191,25 @@ def bench_estimator(model: Model, head: MIHead, states: Tensor, *, tick: Tick = 
         at = [k for k, ratio in enumerate(ratios) if low < ratio <= high]
         if at:
             bands.append({"mask_ratio": [low, high], **_scores([guesses[k] for k in at], [truths[k] for k in at])})
-    empty = torch.full((CELLS,), VOCAB.mask_id)
-    truth, guess = probe(model, empty, mass=1.0), estimate(model, head, empty)
+    on_board = {"precision": _peers_on_the_empty_board(model, head)} if model.vocab is VOCAB else {}
     return {
         **_scores(guesses, truths),
         "by_mask_ratio": bands,
-        "precision": {"probing": precision_at_peers(truth), "head": precision_at_peers(guess), "pairs": 810},
+        **on_board,
         "passes_probing": fmean(r.passes for r in truths),
         "passes_head": 1,
         "speedup": round(sum(r.seconds for r in truths) / sum(r.seconds for r in guesses), 1),
         "negative_share": round(fmean(r.negative_share for r in truths), 4),
         "mean_gap": fmean(r.mean_gap for r in truths),
-        "estimator": guess.estimator,
+        "estimator": guesses[0].estimator,
+        "model": model.name,
     }
+
+
+def _peers_on_the_empty_board(model: Model, head: MIHead) -> Row:
+    empty = torch.full((CELLS,), VOCAB.mask_id)
+    truth, guess = probe(model, empty, mass=1.0), estimate(model, head, empty)
+    return {"probing": precision_at_peers(truth), "head": precision_at_peers(guess), "pairs": 810}
 
 
 def _scores(guesses: list[MIResult], truths: list[MIResult]) -> Row:

@@ -1,9 +1,9 @@
 """Generation benchmark: proteins designed from nothing, and how far their statistics lie from natural ones.
 
-Every sample has the length of one reference sequence, so that a model of several families is asked for each as often
-as the reference holds it. Divergences are Jensen-Shannon, in nats, of three distributions: amino acids; pairs of them
-at given distances along the chain; and the model's own likelihood. Natural sequences that are not in the reference,
-as many as there are samples, are measured in the same way: that is what no generator can be expected to beat.
+Divergences are Jensen-Shannon, in nats, of three distributions: amino acids; pairs of them at given distances along the
+chain; and the model's own likelihood. Half of the natural sequences are what all is held against. Samples have the
+lengths of the other half, so that a model of several families is asked for each as often as nature shows it; that half
+is measured as well: no generator can be expected to lie nearer.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,6 +24,7 @@ from mi_core.proteins.sequence import VOCAB
 DISTANCES = (1, 2, 3, 4, 8, 16, 24, 32)  # along the chain
 BINS = 20  # of the likelihood, each with as many sequences of the reference
 _HALVES_SEED = 17
+_LEAST = 40  # natural sequences
 
 
 def bench_generation(
@@ -43,29 +44,31 @@ def bench_generation(
 
     Args:
         reference: natural sequences of the 20 amino acids, in any order; those of other lengths are left out.
-        samples: of each strategy; the natural ones of the first row are taken from the reference.
+        samples: of each strategy.
         lengths: shortest and longest.
 
     Raises:
-        InputError: fewer than two sequences for each sample have such a length.
+        InputError: fewer than 40 sequences have such a length.
         Cancelled: `cancel` said so.
     """
     fitting = [VOCAB.encode(letters) for letters in reference if lengths[0] <= len(letters) <= lengths[1]]
-    if len(fitting) < 2 * samples:
+    if len(fitting) < _LEAST:
         raise InputError(
-            f"{samples} samples need {2 * samples} reference sequences of {lengths[0]} to {lengths[1]} residues, half "
-            f"of them to be held against; there are {len(fitting)}. Take fewer samples or more sequences."
+            f"At least {_LEAST} natural sequences of {lengths[0]} to {lengths[1]} residues are needed; "
+            f"there are {len(fitting)}."
         )
     order = torch.randperm(len(fitting), generator=torch.Generator().manual_seed(seed)).tolist()
-    natural, against = [fitting[k] for k in order[:samples]], [fitting[k] for k in order[samples:]]
+    half = len(order) // 2
+    natural, against = [fitting[k] for k in order[:half]], [fitting[k] for k in order[half:]]
+    like = [natural[k % half] for k in range(samples)]
     truth = Statistics(model, against)
-    rows = [{"strategy": None, "nfe": None, "n": samples, **truth.divergence(Statistics(model, natural))}]
+    rows = [{"strategy": None, "nfe": None, "n": half, **truth.divergence(Statistics(model, natural))}]
     for contestant in contestants:
-        traces, seconds = _generate(model, natural, contestant, source_of, seed, temperature, tick, cancel)
+        traces, seconds = _generate(model, like, contestant, source_of, seed, temperature, tick, cancel)
         made = Statistics(model, [torch.tensor(trace.tokens) for trace in traces])
         distinct = len({trace.tokens for trace in traces})
         rows.append(row_of(contestant, traces, seconds) | truth.divergence(made) | {"distinct": distinct})
-    shared = {"temperature": temperature, "reference": len(against), "lengths": list(lengths)}
+    shared = {"temperature": temperature, "model": model.name, "reference": len(against), "lengths": list(lengths)}
     return [{**row, **shared} for row in rows]
 
 

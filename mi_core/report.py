@@ -73,10 +73,14 @@ def tables(folder: Path) -> str:
 
 def protein_tables(folder: Path) -> str:
     """Those of the protein models; empty without records."""
-    kinds = (("protein_contacts", _contacts), ("protein_generation", _generation))
-    return "\n\n".join(
-        table(read_record(path)) for name, table in kinds for path in sorted(folder.glob(f"{name}*.json"))
-    )
+    contacts, generation = ([read_record(path) for path in sorted(folder.glob(f"{name}*.json"))] for name in _PROTEIN)
+    parts = [_contacts(contacts)] if contacts else []
+    heads = [read_record(path) for path in sorted(folder.glob("protein_estimator*.json"))]
+    parts += [_estimators(heads)] if heads else []
+    return "\n\n".join([*parts, *map(_generation, generation)])
+
+
+_PROTEIN = ("protein_contacts", "protein_generation")
 
 
 def _origin(record: Row) -> str:
@@ -112,19 +116,26 @@ _ROUTES = {
 }
 
 
-def _contacts(record: Row) -> str:
-    """Precision of each route at L/5, L/2 and L, a family a line; all corrected."""
-    rows = [row for row in record["result"] if row["apc"]]
-    routes = [route for route in _ROUTES if any(row["route"] == route for row in rows)]
-    lines = ["| family | residues | " + " | ".join(_ROUTES[route] for route in routes) + " | chance |"]
-    lines += ["|---" * (len(routes) + 3) + "|"]
-    for family in dict.fromkeys(row["family"] for row in rows):
-        found = {row["route"]: row for row in rows if row["family"] == family}
-        cells = [" ".join(f"{found[route][key]:.2f}" for key in ("p_l5", "p_l2", "p_l")) for route in routes]
-        first = found[routes[0]]
-        lines.append(f"| {family} | {first['l']} | " + " | ".join(cells) + f" | {first['chance']:.2f} |")
+def _contacts(records: Sequence[Row]) -> str:
+    """Precision of each route at L/5, L/2 and L, a model on a family in each line; all corrected."""
+    results = [[row for row in record["result"] if row["apc"]] for record in records]
+    routes = [route for route in _ROUTES if any(row["route"] == route for rows in results for row in rows)]
+    head = " | ".join(_ROUTES[route] for route in routes)
+    lines = [f"| model | states | family | residues | {head} | chance |", "|---" * (len(routes) + 5) + "|"]
+    for rows in results:
+        for family in dict.fromkeys(row["family"] for row in rows):
+            found = {row["route"]: row for row in rows if row["family"] == family}
+            first = next(iter(found.values()))
+            states = f"{first['masks']} of {first['rows']} sequences, {first['ratio']:g} hidden"
+            cells = (_three(found[route]) if route in found else "" for route in routes)
+            start = f"| {first['model']} | {states} | {family} | {first['l']} | "
+            lines.append(start + " | ".join(cells) + f" | {first['chance']:.2f} |")
     text = "Contacts (Cβ within 8 Å, 6 apart) among the strongest L/5, L/2 and L pairs, corrected by average product."
-    return f"{text}\n\n" + "\n".join(lines) + "\n\n" + _origin(record)
+    return f"{text}\n\n" + "\n".join(lines) + "\n\n" + "\n\n".join(map(_origin, records))
+
+
+def _three(row: Row) -> str:
+    return " ".join(f"{row[key]:.2f}" for key in ("p_l5", "p_l2", "p_l"))
 
 
 def _generation(record: Row) -> str:
@@ -155,16 +166,20 @@ def _estimators(records: Sequence[Row]) -> str:
             scores = " | ".join(f"{row[k]:.3f}" for k in ("pearson", "spearman", "r2"))
             lines.append(f"| {result['estimator']} | {band} | {scores} | {row['rmse']:.4f} | {row['states']} |")
     first = records[0]["result"]
-    precision = first["precision"]
-    text = (
+    text = _peers(records) if "precision" in first else f"Model {first['model']}, sequences that were held out. "
+    passes = f"Full probing took {first['passes_probing']:.0f} passes a state on average, a head 1"
+    speed = f"; wall clock in the same run {first['speedup']:.0f} to 1."
+    return "\n".join(lines) + f"\n\n{text}{passes}{speed}\n\n" + "\n\n".join(_origin(r) for r in records)
+
+
+def _peers(records: Sequence[Row]) -> str:
+    precision = records[0]["result"]["precision"]
+    return (
         f"On the empty board, the share of the {precision['pairs']} strongest pairs that share a row, column or box: "
         f"probing {precision['probing']:.3f}, " + ", ".join(
             f"{r['result']['estimator']} {r['result']['precision']['head']:.3f}" for r in records
-        )
+        ) + ". "
     )  # fmt: skip
-    passes = f"Full probing took {first['passes_probing']:.0f} passes a state on average, a head 1"
-    speed = f"; wall clock in the same run {first['speedup']:.0f} to 1."
-    return "\n".join(lines) + f"\n\n{text}. {passes}{speed}\n\n" + "\n\n".join(_origin(r) for r in records)
 
 
 def _speed(record: Row) -> str:

@@ -72,19 +72,19 @@ def test_samples_have_the_lengths_of_the_reference_and_its_statistics() -> None:
         source_of=lambda contestant: None,
     )
     natural, sequential, parallel = rows
-    assert natural["strategy"] is None and natural["reference"] == 340, "sequences of ten residues are left out"
+    assert natural["strategy"] is None and natural["reference"] == 200, "sequences of ten residues are left out"
     assert 40 < sequential["nfe"] < 60 and 5 <= parallel["nfe"] <= 8
     for row in rows:
-        assert row["n"] == 60 and row["jsd_letters"] < 0.002 and row["likelihood"] < -0.5
-    with pytest.raises(InputError, match="need 600 reference sequences of 20 to 90"):
-        bench_generation(Composition(), reference, [], samples=300, lengths=(20, 90), source_of=lambda contestant: None)
+        assert row["n"] == (60 if row["strategy"] else 200) and row["jsd_letters"] < 0.002 and row["likelihood"] < -0.5
+    with pytest.raises(InputError, match="At least 40 natural sequences of 61 to 90"):
+        bench_generation(Composition(), reference, [], samples=9, lengths=(61, 90), source_of=lambda contestant: None)
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = save_tiny_esmc(tmp_path / "tiny.safetensors")
     natural = tmp_path / "natural.fasta"
     rng = np.random.default_rng(0)
-    natural.write_text("".join(f">s{k}\n{''.join(rng.choice(list(AMINO_ACIDS), 24))}\n" for k in range(12)))
+    natural.write_text("".join(f">s{k}\n{''.join(rng.choice(list(AMINO_ACIDS), 24))}\n" for k in range(40)))
     record = tmp_path / "record.json"
     common = ["bench", "protein-generation", "--weights", str(weights), "--samples", "4", "--lengths", "20-30"]
     options = ["--strategy", "top-k:k=8", "--reference", str(natural), "--record", str(record)]
@@ -99,6 +99,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_the_report_shows_contacts_and_generation(tmp_path: Path) -> None:
     contacts = [
         {"family": "PF1", "l": 50, "route": route, "apc": apc, "p_l5": 0.9, "p_l2": value, "p_l": 0.4, "chance": 0.1}
+        | {"model": "m", "masks": 24, "rows": 1, "ratio": 0.9}
         for route, apc, value in (("probing", True, 0.71), ("probing", False, 0.11), ("mean-field-dca", True, 0.62))
     ]
     scores = {"jsd_letters": 0.01, "jsd_pairs": 0.02, "jsd_likelihood": 0.03}
@@ -107,6 +108,9 @@ def test_the_report_shows_contacts_and_generation(tmp_path: Path) -> None:
     write_record(tmp_path / "protein_contacts.json", ["bench", "protein"], contacts)
     write_record(tmp_path / "protein_generation.json", ["bench"], [{"strategy": None, **shared}, {**made, **shared}])
     text = protein_tables(tmp_path)
-    assert "| PF1 | 50 | 0.90 0.71 0.40 | 0.90 0.62 0.40 | 0.10 |" in text and "0.11" not in text
+    assert (
+        "| m | 24 of 1 sequences, 0.9 hidden | PF1 | 50 | 0.90 0.71 0.40 | 0.90 0.62 0.40 | 0.10 |" in text
+        and "0.11" not in text
+    )
     assert "| natural sequences |  | 0.0100 | 0.0200 | 0.0300 |  |" in text
     assert " k=8 | 3.0 | 0.0100 | 0.0200 | 0.0300 | 4 |" in text and "9 natural sequences" in text

@@ -10,15 +10,9 @@ import torch
 from mi_core.errors import InputError
 from mi_core.models.esmc import KIND, build_esmc, load_esmc_file
 from mi_core.proteins.sequence import AMINO_ACIDS
+from mi_core.training.corpus import NOT_PREDICTED, Corpus
 from mi_core.training.protein_data import alignments_in, corpus_of, family_name, reference_of, sample_of
-from mi_core.training.proteins import (
-    NOT_PREDICTED,
-    Corpus,
-    Packer,
-    ProteinTraining,
-    held_out_loss,
-    train_protein_model,
-)
+from mi_core.training.proteins import Packer, ProteinTraining, held_out_loss, train_protein_model
 from mi_core.weights import load_weights, read_header
 
 PERIODIC = tuple("ACDEFGHIKL" * 3 for _ in range(4))

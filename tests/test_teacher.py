@@ -5,48 +5,44 @@ from pathlib import Path
 import pytest
 import torch
 
-from mi_core.training.teacher import (
-    NOT_PREDICTED,
-    Lesson,
-    Teacher,
-    fit_teacher,
-    load_teachers,
-    save_teachers,
-)
+from mi_core.models.family import FamilyModel, linear_logits
+from mi_core.training.corpus import NOT_PREDICTED
+from mi_core.training.family import FamilyTraining, fit_family
+from mi_core.training.teacher import Lesson, load_teachers, partners_of, save_teachers
 
 COLUMNS = 12
 
 
 @pytest.fixture(scope="module")
-def taught() -> Teacher:
+def taught() -> FamilyModel:
     """Columns 0 and 8, and 2 and 10, are copies of a fair bit; all others are fair bits of their own."""
     rows = torch.randint(0, 2, (500, COLUMNS), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     rows[:, 8], rows[:, 10] = rows[:, 0], rows[:, 2]
-    return fit_teacher(rows, torch.ones(500, dtype=torch.float64))
+    return fit_family(rows, torch.ones(500, dtype=torch.float64), FamilyTraining())
 
 
-def test_a_copy_is_told_when_its_partner_is_seen_and_not_before(taught: Teacher) -> None:
+def test_a_copy_is_told_when_its_partner_is_seen_and_not_before(taught: FamilyModel) -> None:
     rows = torch.zeros(2, COLUMNS, dtype=torch.int64)
     rows[1, 8] = 1
     hidden = torch.zeros(2, COLUMNS, dtype=torch.bool)
     hidden[:, 0] = True
-    probs = taught(rows, hidden).exp()
+    probs = linear_logits(taught.fields, taught.couplings, rows, hidden).softmax(-1)
     torch.testing.assert_close(probs.sum(-1), torch.ones(2, COLUMNS))
     assert probs[0, 0, 0] > 0.7 and probs[1, 0, 1] > 0.7
-    alone = taught(rows, torch.ones_like(hidden)).exp()
+    alone = linear_logits(taught.fields, taught.couplings, rows, torch.ones_like(hidden)).softmax(-1)
     torch.testing.assert_close(alone[0], alone[1], msg="what is hidden says nothing")
     assert float(alone[0, 0, :2].min()) > 0.2, "either letter, and some of the eighteen that never occur"
 
 
-def test_partners_are_the_copies_and_not_neighbours(taught: Teacher) -> None:
-    partners = taught.partners(2)
+def test_partners_are_the_copies_and_not_neighbours(taught: FamilyModel) -> None:
+    partners = partners_of(taught, 2)
     assert partners[[0, 8, 2, 10], 0].tolist() == [8, 0, 10, 2]
     assert int((partners - torch.arange(COLUMNS)[:, None]).abs().min()) >= 4
 
 
-def test_a_lesson_lies_on_the_tokens_of_the_batch(taught: Teacher) -> None:
+def test_a_lesson_lies_on_the_tokens_of_the_batch(taught: FamilyModel) -> None:
     """A row of two sequences, the second without its first two columns; and one that has no columns at all."""
-    other = Teacher(torch.zeros(COLUMNS, 20), torch.zeros(COLUMNS * 21, COLUMNS * 20))
+    other = FamilyModel(torch.zeros(COLUMNS, 20), torch.zeros(COLUMNS * 21, COLUMNS * 20), name="nothing")
     lesson = Lesson({COLUMNS: other, 0: taught}, heads=1)
     columns = torch.full((2, 24), NOT_PREDICTED)
     numbers = torch.zeros(2, 24, dtype=torch.int64)
@@ -65,7 +61,7 @@ def test_a_lesson_lies_on_the_tokens_of_the_batch(taught: Teacher) -> None:
     assert bool((partners[1] == NOT_PREDICTED).all()) and partners[0, 12, 0] == NOT_PREDICTED
 
 
-def test_teachers_are_kept_beside_a_run(taught: Teacher, tmp_path: Path) -> None:
+def test_teachers_are_kept_beside_a_run(taught: FamilyModel, tmp_path: Path) -> None:
     save_teachers(tmp_path / "teachers.pt", {7: taught})
     (first, again), *others = load_teachers(tmp_path / "teachers.pt").items()
     assert first == 7 and not others and torch.equal(again.couplings, taught.couplings)

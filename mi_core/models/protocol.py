@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.errors import InputError
-from mi_core.shapes import Attention, Hidden, LogProbs, Masked, Outside, Tokens
+from mi_core.shapes import Attention, Hidden, LogProbs, Masked, Outside, Row, Tokens
 from mi_core.vocab import Vocab
 
 
@@ -71,6 +71,15 @@ class Differentiable(Protocol):
 
         Revealed positions are not clamped to their symbol.
         """
+        ...
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """Optional: a model of the columns of an alignment, which must be told where a shorter sequence lies."""
+
+    def at(self, columns: Row) -> Model:
+        """The model of a sequence in these columns (L,), ascending, with gaps in the others."""
         ...
 
 

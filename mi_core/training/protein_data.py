@@ -11,7 +11,7 @@ from mi_core.errors import InputError
 from mi_core.proteins.families import MAX_BYTES, read_family, spell, weights
 from mi_core.proteins.files import read_text
 from mi_core.proteins.sequence import AMINO_ACIDS
-from mi_core.training.proteins import Corpus
+from mi_core.training.corpus import Corpus
 
 SHORTEST = 20  # residues; shorter ones are fragments
 HELD_OUT = 0.05  # of every family
@@ -65,7 +65,7 @@ def corpus_of(
     held: dict[str, list[str]] = {}
     kept: list[tuple[str, float, int]] = []
     columns = 0
-    for name, width, mine, aside in _split(alignments, left_out, rng):
+    for name, width, mine, aside in split(alignments, left_out, rng):
         held.setdefault(name, []).extend(_plain(letters) for letters, _ in aside)
         share = sum(weight for _, weight in mine) ** -0.5 if mine else 0.0
         kept += [(letters, weight * share, columns) for letters, weight in mine]
@@ -87,18 +87,21 @@ def corpus_of(
     return Corpus(tuple(letters), np.array(drawn), origin, np.array(first), aligned_share), held
 
 
-def reference_of(alignments: Sequence[Path], count: int, lengths: tuple[int, int], *, seed: int = 0) -> list[str]:
+def reference_of(
+    alignments: Sequence[Path], count: int, lengths: tuple[int, int], *, seed: int = 0, trained: bool = False
+) -> list[str]:
     """Sequences that `corpus_of` holds out with the same seed, drawn as it draws those it trains on, each once.
 
     Args:
+        trained: those it trains on instead.
         count: at most; all there are, if that is fewer.
         lengths: shortest and longest.
     """
     rng = np.random.default_rng(seed)
     drawn: dict[str, float] = {}
-    for _, _, mine, aside in _split(alignments, (), rng):
+    for _, _, mine, aside in split(alignments, (), rng):
         share = sum(weight for _, weight in mine) ** -0.5 if mine else 0.0
-        fitting = ((_plain(letters), weight) for letters, weight in aside)
+        fitting = ((_plain(letters), weight) for letters, weight in (mine if trained else aside))
         drawn |= {letters: weight * share for letters, weight in fitting if lengths[0] <= len(letters) <= lengths[1]}
     if not drawn:
         return []
@@ -111,7 +114,7 @@ def reference_of(alignments: Sequence[Path], count: int, lengths: tuple[int, int
 Weighted = list[tuple[str, float]]  # rows of an alignment and their weights
 
 
-def _split(
+def split(
     alignments: Sequence[Path], left_out: Collection[str], rng: np.random.Generator
 ) -> Iterator[tuple[str, int, Weighted, Weighted]]:
     """Of every alignment its family, its columns, and its rows: those to train on, and those held out."""

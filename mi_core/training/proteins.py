@@ -22,59 +22,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mi_core.errors import InputError
 from mi_core.models.esmc import KIND, EsmcModel, build_esmc, load_esmc_file
 from mi_core.proteins.families import GAP, encode_rows
 from mi_core.proteins.sequence import VOCAB
+from mi_core.training.corpus import NOT_PREDICTED, Corpus
+from mi_core.training.family import FamilyTraining, fit_family
 from mi_core.training.loop import Losses, Run, Schedule
 from mi_core.training.progress import Cancel, Report
-from mi_core.training.teacher import NOT_PREDICTED, Lesson, fit_teacher, load_teachers, save_teachers
+from mi_core.training.teacher import Lesson, load_teachers, save_teachers
 from mi_core.weights import WeightsHeader, read_header, save_weights
 
 _GUIDED = 0.7  # of the run; the network then looks where it likes
 _GUIDED_ROWS = 3  # one row in so many is guided, which costs time
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """Sequences and how often each is drawn."""
-
-    sequences: tuple[str, ...]  # letters of the 20 amino acids; '-' where an aligned row has a gap
-    weights: NDArray[np.float64]  # (S,), any positive scale
-    origin: dict[str, Any]  # what a weight file says of the data
-    columns: NDArray[np.int64]  # (S,) number of the first column of its alignment among those of all; -1: none
-    aligned: float = 0.0  # share of the draws that keep the gaps
-
-    def __post_init__(self) -> None:
-        if not self.sequences or len(self.sequences) != len(self.weights):
-            raise InputError(f"{len(self.sequences)} sequences and {len(self.weights)} weights cannot be trained on.")
-
-    def draw(self, rng: np.random.Generator) -> tuple[str, NDArray[np.int64]]:
-        """One sequence, by weight, and the column of each of its letters, `NOT_PREDICTED` where there is none."""
-        found = np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right")
-        at = min(int(found), len(self.sequences) - 1)
-        letters, columns = self.sequences[at], np.full(len(self.sequences[at]), NOT_PREDICTED)
-        if self.columns[at] >= 0:
-            columns = self.columns[at] + np.arange(len(letters))
-        if "-" in letters and rng.random() >= self.aligned:
-            columns = columns[[letter != "-" for letter in letters]]
-            letters = letters.replace("-", "")
-        return letters, columns
-
-    @property
-    def column_count(self) -> int:
-        """Columns of all alignments, at least 1."""
-        ends = (
-            first + len(row) for first, row in zip(self.columns.tolist(), self.sequences, strict=True) if first >= 0
-        )
-        return max(ends, default=1)
-
-    @property
-    def _cumulative(self) -> NDArray[np.float64]:
-        if "_sums" not in self.__dict__:
-            object.__setattr__(self, "_sums", np.cumsum(self.weights))
-        sums: NDArray[np.float64] = self.__dict__["_sums"]
-        return sums
 
 
 @dataclass(frozen=True)
@@ -172,7 +131,8 @@ def _lesson(path: Path, corpus: Corpus, settings: ProteinTraining, heads: int, r
     for first in firsts:
         members = (corpus.columns == first).nonzero()[0]
         rows = encode_rows([corpus.sequences[k] for k in members])
-        teachers[first] = fit_teacher(rows, torch.from_numpy(corpus.weights[members]), seed=settings.seed)
+        drawn = torch.from_numpy(corpus.weights[members])
+        teachers[first] = fit_family(rows, drawn, FamilyTraining(seed=settings.seed))
         report(f"teacher of {rows.shape[1]} columns fitted to {len(rows):,} rows")
     save_teachers(path, teachers)
     return Lesson(teachers, heads)
