@@ -21,14 +21,14 @@ LEVELS = [  # a module or package may import only from levels above its own line
     {"results", "sudoku", "proteins"},
     {"models"},
     {"probing", "head", "selection", "agreement", "samples"},
-    {"strategies", "likelihood", "estimators"},
+    {"strategies", "likelihood", "estimators", "pointwise"},
     {"decoding", "sources", "catalog", "inputs"},
     {
         *{"evaluation", "training", "teaching", "postmortem", "stepcost", "coupling", "comparison"},
         *{"differential", "protein_view"},
     },
     {"report", "game"},
-    {"standings", "cli_likelihood", "cli_labels", "cli_estimators"},
+    {"standings", "cli_likelihood", "cli_labels", "cli_estimators", "cli_pointwise"},
     {"cli"},
     {"__main__"},
 ]
