@@ -248,6 +248,18 @@ def gaussian_samples(n: int, *, correlation: float, seed: int = 0) -> tuple[Samp
     return Samples(x, y, False), 0.0 - 0.5 * math.log1p(-(correlation**2))
 
 
+def noisy_copy(symbols: int, kept: float) -> NDArray[np.float64]:
+    """Joint table (K, K): with probability `kept` the second symbol copies the first, else both are drawn evenly.
+
+    Raises:
+        SettingError: fewer than two symbols, or a share outside [0, 1].
+    """
+    if symbols < 2 or not 0 <= kept <= 1:
+        raise SettingError(f"A noisy copy needs at least 2 symbols and a share in [0, 1], got {symbols} and {kept}.")
+    even = np.full((symbols, symbols), (1 - kept) / symbols**2)
+    return even + kept * np.eye(symbols) / symbols
+
+
 def table_samples(joint: NDArray[np.float64], n: int, *, seed: int = 0) -> tuple[Samples, float]:
     """n draws of a joint table (A, B) of two symbols, and its MI.
 

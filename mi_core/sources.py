@@ -25,7 +25,7 @@ class HeadSource:
     @property
     def name(self) -> str:
         """How traces and tables call it."""
-        return f"head-{self.head.config.variant}"
+        return self.head.title
 
     def __call__(self, model: Model, tokens: Tokens, output: ModelOutput) -> tuple[PairBatch, list[int]]:
         """MI of B sequences and 0 extra passes for each."""

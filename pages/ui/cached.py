@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mi_core import head as heads
 from mi_core import probing
-from mi_core.catalog import load_head, load_model
+from mi_core.catalog import load_head, load_model, load_upper
 from mi_core.head import MIHead
 from mi_core.models.protocol import Model
 from mi_core.results import MIResult
@@ -31,6 +31,12 @@ def get_model(name: str = "sudoku") -> Model:
 def get_head(variant: str = "marginals", model: str = "sudoku") -> MIHead:
     """The neural estimator; `variant` is "marginals" or "paper"."""
     return load_head(model, variant)
+
+
+@st.cache_resource(show_spinner="Loading the MI head")
+def get_upper(model: str = "sudoku") -> MIHead:
+    """The head that answers with an upper quantile."""
+    return load_upper(model)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)

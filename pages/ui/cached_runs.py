@@ -11,7 +11,7 @@ from mi_core.decoding import DecodeTrace, MISource, decode
 from mi_core.errors import FormatError, InputError
 from mi_core.sources import AttentionSource, GapSource, HeadSource, ProbingSource, StructureSource, TVSource
 from mi_core.sudoku.board import VOCAB, parse
-from pages.ui.cached import get_head, get_model
+from pages.ui.cached import get_head, get_model, get_upper
 from pages.ui.replay_payload import run_payload
 
 MAX_TRACE_MB = 5
@@ -73,6 +73,7 @@ def source_of(name: str) -> MISource | None:
     makers: dict[str, Callable[[], MISource | None]] = {
         "none": lambda: None,
         "head": lambda: HeadSource(get_head()),
+        "head-upper": lambda: HeadSource(get_upper()),
         "probing": ProbingSource,
         "probing-gap": GapSource,
         "probing-tv": TVSource,
