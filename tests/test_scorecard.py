@@ -16,7 +16,7 @@ from mi_core.errors import Cancelled, InputError, UnknownName
 from mi_core.estimators import ESTIMATORS, Task
 from mi_core.estimators.scorecard import DEFAULT, Contender, diagnostics, ground_truth
 from mi_core.estimators.study import contender_of, same_scale, study, worst_pair
-from mi_core.estimators.summary import calibration, summary
+from mi_core.estimators.summary import calibration, cells_of, summary
 from mi_core.models import exact
 from mi_core.models.exact import ExactModel, JointTable
 
@@ -56,8 +56,9 @@ def test_the_truth_scores_full_marks_against_itself() -> None:
     own = summary([truth, truth], [truth, truth], in_nats=True)
     assert own["r2"] == 1 and own["spearman"] == 1 and own["rmse"] == own["bias"] == 0 and own["pairs"] == 12
     assert "interval" not in own, "a table certifies nothing about probing"
-    assert all(column == row for column, row, _ in own["density"]), "on the diagonal"
-    assert sum(count for _, _, count in own["density"]) == 12
+    cells = cells_of(own["density"])
+    assert all(column == row for column, row, _ in cells), "on the diagonal"
+    assert sum(count for _, _, count in cells) == 12
 
 
 def test_a_study_pools_states_and_names_who_refuses() -> None:

@@ -140,12 +140,21 @@ def _worst(results: Sequence[MIResult], truths: Sequence[MIResult], in_nats: boo
     return sorted(rows, key=lambda row: row["off"], reverse=True)[:WORST]
 
 
-def density(guess: Tensor, true: Tensor) -> list[list[int]]:
-    """How many pairs lie in each cell, as [column of the truth, row of the estimate, count]; see `cell_centres`."""
+def density(guess: Tensor, true: Tensor) -> str:
+    """How many pairs lie in each cell: `column,row,count` of truth, estimate and pairs, one word a cell that has any.
+
+    A record holds thousands of them; `cells_of` reads them back, `cell_centres` says where they lie.
+    """
     index = [((v.clamp(LEAST, GREATEST) / LEAST).log() / log(GREATEST / LEAST) * CELLS).long() for v in (true, guess)]
     column, row = (i.clamp(0, CELLS - 1) for i in index)
     counts = torch.bincount(row * CELLS + column, minlength=CELLS * CELLS)
-    return [[int(k) % CELLS, int(k) // CELLS, int(counts[k])] for k in counts.nonzero()[:, 0]]
+    return " ".join(f"{k % CELLS},{k // CELLS},{int(counts[k])}" for k in counts.nonzero()[:, 0].tolist())
+
+
+def cells_of(text: str) -> list[tuple[int, int, int]]:
+    """What `density` wrote: column of the truth, row of the estimate, pairs."""
+    cells = [tuple(map(int, word.split(","))) for word in text.split()]
+    return [(column, row, count) for column, row, count in cells]
 
 
 def cell_centres() -> list[float]:

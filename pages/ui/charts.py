@@ -27,6 +27,6 @@ def blank(title: str) -> go.Figure:
         font={"color": home.text_colour(), "size": 13, "family": "Source Sans, Source Sans Pro, sans-serif"},
         legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0},
     )
-    figure.update_xaxes(gridcolor=home.GREY, zeroline=False)
+    figure.update_xaxes(gridcolor=home.GREY, zeroline=False, automargin=True)
     figure.update_yaxes(gridcolor=home.GREY, zeroline=False)
     return figure

@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from mi_core.estimators.summary import GREATEST, LEAST, cell_centres
+from mi_core.estimators.summary import GREATEST, LEAST, cell_centres, cells_of
 from pages.ui import home
 from pages.ui.charts import COLOURS, MARKS, blank, chart
 
@@ -44,22 +44,28 @@ def cost_chart(study: Row) -> None:
     key = QUALITIES[title or "Spearman"]
     rows = [row for row in study["estimators"] if not row["refused"] and row.get(key) is not None]
     figure = blank(f"{title}: cost against quality")
-    for k, family in enumerate(FAMILIES):
-        mine = [row for row in rows if _family(row) == k]
-        if mine:
-            figure.add_scatter(
-                x=[row["passes"] for row in mine],
-                y=[row[key] for row in mine],
-                mode="markers+text",
-                name=family,
-                text=[_short(row) for row in mine],
-                textposition=["top center" if n % 2 == 0 else "bottom center" for n in range(len(mine))],
-                textfont={"size": 11},
-                marker={"color": COLOURS[k], "symbol": MARKS[k], "size": 11},
-                customdata=[[name_of(row), row["seconds"]] for row in mine],
-                hovertemplate="%{customdata[0]}<br>%{x:.1f} passes, %{customdata[1]:.3f} s<br>%{y:.3f}<extra></extra>",
-                cliponaxis=False,
-            )
+    named: set[str] = set()
+    for name in dict.fromkeys(row["name"] for row in rows):
+        mine = sorted((row for row in rows if row["name"] == name), key=lambda row: row["passes"])
+        k = _family(mine[0])
+        family = list(FAMILIES)[k] if k < len(FAMILIES) else "others"
+        figure.add_scatter(
+            x=[row["passes"] for row in mine],
+            y=[row[key] for row in mine],
+            mode="lines+markers+text",
+            name=family,
+            legendgroup=family,
+            showlegend=family not in named,
+            text=[mine[0]["title"], *[""] * (len(mine) - 1)],
+            textposition="middle right" if mine[0]["passes"] < 3 else "middle left",
+            textfont={"size": 11},
+            line={"color": COLOURS[k], "width": 1.5},
+            marker={"color": COLOURS[k], "symbol": MARKS[k], "size": 11},
+            customdata=[[name_of(row), row["seconds"]] for row in mine],
+            hovertemplate="%{customdata[0]}<br>%{x:.1f} passes, %{customdata[1]:.3f} s<br>%{y:.3f}<extra></extra>",
+            cliponaxis=False,
+        )
+        named.add(family)
     truth = study["truth"]
     if truth["passes"] > 0:
         figure.add_scatter(
@@ -125,7 +131,7 @@ def density_chart(row: Row) -> None:
     centres = cell_centres()
     cells: list[list[float | None]] = [[None] * len(centres) for _ in centres]
     counts: list[list[int]] = [[0] * len(centres) for _ in centres]
-    for column, line, count in row["density"]:
+    for column, line, count in cells_of(row["density"]):
         cells[line][column] = len(str(count)) + int(str(count)[0]) / 10  # grows with the logarithm
         counts[line][column] = count
     figure = blank(f"{name} against the truth")
@@ -153,8 +159,9 @@ def density_chart(row: Row) -> None:
     figure.update_layout(height=520)
     scores = ", ".join(f"{key} {row[key]:.3f}" for key in ("spearman", "r2") if row[key] is not None)
     chart(figure, "es_density", f"{name}: {row['pairs']} pairs, {scores}.")
-    st.caption("Brighter cells hold more pairs. On the dashed line the estimate is right; what is below 0.00001 nats "
-               "stands at the edge.")  # fmt: skip
+    st.caption(
+        "Brighter cells hold more pairs. On the dashed line the estimate is right; the edges hold what is smaller."
+    )
 
 
 _TICKS = ["≤0.00001", "0.0001", "0.001", "0.01", "0.1", "1"]
@@ -182,7 +189,7 @@ def by_ratio_chart(study: Row, row: Row) -> None:
             hovertemplate="R² %{y:.3f}<extra></extra>",
         )
     figure.update_yaxes(range=[0, 1.02])
-    figure.update_layout(height=250, legend={"y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"})
+    figure.update_layout(height=260)
     chart(figure, "es_by_ratio", f"Spearman and R² by mask ratio for {name_of(row)}.")
 
 
@@ -201,7 +208,7 @@ def by_size_chart(row: Row) -> None:
             customdata=[band["pairs"] for band in row["by_size"]],
             hovertemplate=name + " %{y:.4f} nats<br>%{customdata} pairs<extra></extra>",
         )
-    figure.update_layout(height=270, legend={"y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"})
+    figure.update_layout(height=260)
     chart(figure, "es_by_size", f"Error by the size of the true MI for {name_of(row)}.")
 
 

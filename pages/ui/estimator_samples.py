@@ -133,7 +133,10 @@ def _answer(found: Known, estimates: list[SampleMI]) -> None:
         )
     if truth is not None:
         figure.add_vline(
-            x=truth, line={"color": home.text_colour(), "dash": "dash", "width": 2}, annotation_text="truth"
+            x=truth,
+            line={"color": home.text_colour(), "dash": "dash", "width": 2},
+            annotation_text="truth",
+            annotation_position="top",
         )
     figure.update_xaxes(rangemode="tozero")
     figure.update_yaxes(automargin=True)

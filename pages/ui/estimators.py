@@ -135,7 +135,7 @@ def table(study: Study) -> None:
                 "RMSE": row["rmse"],
                 "Strongest found": row["top"],
                 "AUROC": row["auroc"],
-                "Interval": interval.get("kind"),
+                "Interval": interval.get("kind", ""),
                 "Holds": interval.get("held"),
                 "Mean width": interval.get("mean_width"),
                 "What it does": ESTIMATORS[row["name"]].summary if row["name"] in ESTIMATORS else "",
