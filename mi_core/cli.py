@@ -16,14 +16,21 @@ from tqdm import tqdm
 
 from mi_core import catalog, cli_likelihood
 from mi_core.agreement import peer_matrix
-from mi_core.cli_estimators import NAMES, bench_estimators_command, estimate_with, samples_command
+from mi_core.cli_estimators import (
+    NAMES,
+    bench_estimators_command,
+    describe_states,
+    estimate_with,
+    samples_command,
+    unseen_states,
+)
 from mi_core.cli_labels import describe_labels, make_labels_command, train_head_command
 from mi_core.cli_pointwise import describe_pointwise, train_pointwise_command
 from mi_core.coupling import Case, MapRecipe, bench_contacts, chain_case, family_case
 from mi_core.decoding import MISource, decode
 from mi_core.errors import InputError, MiCoreError, SettingError, UnknownName
 from mi_core.evaluation import Contestant, bench_estimator, bench_generate, bench_speed, bench_sudoku
-from mi_core.head import VARIANTS, MIHead, estimate
+from mi_core.head import MIHead, estimate
 from mi_core.inputs import read_input
 from mi_core.models.protocol import Model
 from mi_core.probing import FORMS, probe
@@ -352,8 +359,11 @@ def _head_of(arguments: argparse.Namespace) -> Callable[[str], MIHead]:
 
 def _bench_estimators(arguments: argparse.Namespace) -> Answer:
     model = _model(arguments)
-    tokens = read_input(model, arguments.input, mask=arguments.mask, seed=arguments.seed)
-    return bench_estimators_command(model, tokens, _head_of(arguments))
+    if arguments.input:
+        states = [read_input(model, arguments.input, mask=arguments.mask, seed=arguments.seed)]
+    else:
+        states = unseen_states(arguments, model)
+    return bench_estimators_command(model, states, _head_of(arguments), _Bar())
 
 
 def _contestants(arguments: argparse.Namespace) -> list[Contestant]:
@@ -380,7 +390,7 @@ def contestant_of(text: str, params: Sequence[str] = ()) -> Contestant:
     return Contestant(name, rule.settings(settings), source or None)
 
 
-SOURCES = ("head", "probing", "gap", "pmi", "pmi-probing", "tv", "attention", "structure")
+SOURCES = ("head", "head-upper", "probing", "gap", "pmi", "pmi-probing", "tv", "attention", "structure")
 
 
 def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant) -> MISource | None:
@@ -395,6 +405,7 @@ def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant)
         raise InputError(f"Only Sudoku has a structure that is known beforehand; {model.name} has none.")
     makers: dict[str, Callable[[], MISource]] = {
         "head": lambda: HeadSource(_head(arguments)),
+        "head-upper": lambda: HeadSource(catalog.load_upper(arguments.model)),
         "probing": ProbingSource,
         "gap": GapSource,
         "pmi": lambda: PointwiseSource(catalog.load_pointwise_head(arguments.model)),
@@ -477,10 +488,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(estimator)
     estimator.add_argument("--states", type=_positive, default=100)
     estimator.add_argument("--seed", type=int, default=90_001)
-    estimators = _command(bench, "estimators", _bench_estimators, "every estimator against the truth of one state")
+    estimators = _command(bench, "estimators", _bench_estimators, "every estimator against the truth, on unseen states")
     _add_model(estimators)
-    _add_input(estimators)
-    estimators.add_argument("--seed", type=int, default=0, help="of a mask that is drawn")
+    _add_input(estimators, required=False)
+    describe_states(estimators)
     speed = _command(bench, "speed", _bench_speed, "wall-clock ratios in one run")
     _add_model(speed)
     speed.add_argument("--repeats", type=_positive, default=3)
@@ -546,13 +557,15 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="sudoku", help="a name from `models`")
     parser.add_argument("--weights", type=Path, help="another weight file for the model")
     parser.add_argument("--low-precision", action="store_true", help="multiply in bfloat16: faster, noise near 1e-3")
-    parser.add_argument("--variant", choices=VARIANTS, default=VARIANTS[0], help="which head")
+    parser.add_argument("--variant", choices=catalog.HEADS, default=catalog.HEADS[0], help="which head")
     parser.add_argument("--head-weights", type=Path, help="another weight file for the head")
 
 
-def _add_input(parser: argparse.ArgumentParser) -> None:
+def _add_input(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     parser.add_argument(
-        "--input", required=True, help="a board (81 characters, . or 0 where open), a protein sequence or a FASTA file"
+        "--input",
+        required=required,
+        help="a board (81 characters, . or 0 where open), a protein sequence or a FASTA file",
     )
     parser.add_argument("--mask", metavar="10-30,45|all|ratio:.5", help="residues to open, counted from 1")
     parser.add_argument("--structure", type=Path, help="PDB or mmCIF file of the backbone, for model proteinmpnn")

@@ -26,7 +26,7 @@ class HeadSource:
     @property
     def name(self) -> str:
         """How traces and tables call it."""
-        return f"head-{self.head.config.variant}"
+        return self.head.title
 
     def __call__(
         self, model: Model, tokens: Tokens, output: ModelOutput, drawn: Tokens | None = None

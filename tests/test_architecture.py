@@ -21,7 +21,8 @@ LEVELS = [  # a module or package may import only from levels above its own line
     {"results", "sudoku", "proteins"},
     {"models"},
     {"probing", "head", "selection", "agreement", "samples"},
-    {"strategies", "likelihood", "estimators", "pointwise"},
+    {"quantiles", "pointwise"},
+    {"strategies", "likelihood", "estimators"},
     {"decoding", "sources", "catalog", "inputs"},
     {
         *{"evaluation", "training", "teaching", "postmortem", "stepcost", "coupling", "comparison"},

@@ -176,13 +176,13 @@ def _joined(parts: list[ModelOutput]) -> ModelOutput:
     )
 
 
-def _labelled(target: Tensor, masked: Tensor) -> Tensor:
+def labelled(target: Tensor, masked: Tensor) -> Tensor:
     """Open pairs i < j that carry a label, (B, N, N)."""
     return (~target.isnan() & masked[:, :, None] & masked[:, None, :]).triu(diagonal=1)
 
 
 def _loss(predicted: Tensor, target: Tensor, masked: Tensor) -> Tensor:
-    pairs = _labelled(target, masked)
+    pairs = labelled(target, masked)
     count = pairs.sum((1, 2)).clamp_min(1).sqrt()
     error = ((predicted - target.nan_to_num(nan=0.0)) ** 2 * pairs).sum((1, 2))
     return (error / count).mean()
@@ -196,7 +196,7 @@ def _r2(head: MIHead, model: Model, labels: LabelSet, at: Tensor) -> float:
         part = at[k : k + 16]
         tokens, target = labels.tokens[part], labels.mi[part].float()
         masked = tokens == model.vocab.mask_id
-        pairs = _labelled(target, masked)
+        pairs = labelled(target, masked)
         masked, pairs, target = (part.to(model.device) for part in (masked, pairs, target))
         guess.append(head(features_of(model, tokens), masked)[pairs].double())
         truth.append(target[pairs].double())

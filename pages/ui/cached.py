@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mi_core import head as heads
 from mi_core import probing
-from mi_core.catalog import load_head, load_model, load_pointwise_head
+from mi_core.catalog import load_head, load_model, load_pointwise_head, load_upper
 from mi_core.head import MIHead
 from mi_core.models.protocol import Model
 from mi_core.pointwise import PointwiseHead
@@ -38,6 +38,12 @@ def get_head(variant: str = "marginals", model: str = "sudoku") -> MIHead:
 def get_pointwise_head(model: str = "sudoku") -> PointwiseHead:
     """What tells how two drawn tokens go together."""
     return load_pointwise_head(model)
+
+
+@st.cache_resource(show_spinner="Loading the MI head")
+def get_upper(model: str = "sudoku") -> MIHead:
+    """The head that answers with an upper quantile."""
+    return load_upper(model)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)

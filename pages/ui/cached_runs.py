@@ -20,7 +20,7 @@ from mi_core.sources import (
     TVSource,
 )
 from mi_core.sudoku.board import VOCAB, parse
-from pages.ui.cached import get_head, get_model, get_pointwise_head
+from pages.ui.cached import get_head, get_model, get_pointwise_head, get_upper
 from pages.ui.replay_payload import run_payload
 
 MAX_TRACE_MB = 5
@@ -82,6 +82,7 @@ def source_of(name: str) -> MISource | None:
     makers: dict[str, Callable[[], MISource | None]] = {
         "none": lambda: None,
         "head": lambda: HeadSource(get_head()),
+        "head-upper": lambda: HeadSource(get_upper()),
         "probing": ProbingSource,
         "probing-gap": GapSource,
         "pointwise-head": lambda: PointwiseSource(get_pointwise_head()),

@@ -9,6 +9,8 @@ from mi_core.likelihood import METHODS, Estimate
 from mi_core.likelihood.lab import Report
 from mi_core.sudoku.board import cell_name
 from pages.ui import home
+from pages.ui.charts import blank as _figure
+from pages.ui.charts import chart as _chart
 
 COLOURS = {  # Okabe-Ito; dashes and marks tell the methods apart as well
     "chain": ("#0072B2", "solid", "circle"),
@@ -18,7 +20,6 @@ COLOURS = {  # Okabe-Ito; dashes and marks tell the methods apart as well
     "time-integral": ("#CC79A7", "longdash", "x"),
 }
 NOTHING = 1e-9  # variance below this is rounding
-HEIGHT = 360
 
 
 def headline(report: Report) -> None:
@@ -48,26 +49,6 @@ def _with_error(entry: Estimate) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
-
-
-def _chart(figure: go.Figure, key: str, alt: str) -> None:
-    st.plotly_chart(figure, key=key, theme=None, width="stretch", config=home.CONFIG, alt=alt)
-
-
-def _figure(title: str) -> go.Figure:
-    figure = go.Figure()
-    figure.update_layout(
-        title={"text": title, "font": {"size": 15}, "x": 0, "xref": "paper", "y": 0.98, "yanchor": "top"},
-        height=HEIGHT,
-        margin={"l": 58, "r": 8, "t": 40, "b": 8},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": home.text_colour(), "size": 13, "family": "Source Sans, Source Sans Pro, sans-serif"},
-        legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0},
-    )
-    figure.update_xaxes(gridcolor=home.GREY, zeroline=False)
-    figure.update_yaxes(gridcolor=home.GREY, zeroline=False)
-    return figure
 
 
 def race_chart(report: Report) -> None:
