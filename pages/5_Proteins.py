@@ -5,6 +5,7 @@ import streamlit as st
 from mi_core.protein_view import state_of
 from pages.ui import (
     frame,
+    probe_controls,
     protein_cached,
     protein_choice,
     protein_models,
@@ -45,7 +46,7 @@ shown = Shown(
     contacts=protein_cached.contacts_of(protein, look.definition),
     log_probs=None if beliefs is None else beliefs.log_probs,
     estimate=estimate,
-    truth=protein_truth.current(key),
+    truth=probe_controls.current(key),
 )
 protein_bench(
     bench(shown, look, pins=pins, absent=protein_truth.absent(state, beliefs), seen=protein_strip.seen()),

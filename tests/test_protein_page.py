@@ -55,7 +55,7 @@ def upload(app: AppTest, name: str, data: bytes) -> AppTest:
 
 
 def compute(app: AppTest, seconds: float = 90) -> None:
-    app.button(key="pr_compute").click().run()
+    app.button(key="pr_run").click().run()
     deadline = time.monotonic() + seconds
     while "pr_job" in app.session_state and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -93,11 +93,11 @@ def test_the_truth_is_computed_ranked_and_measured():
 
 def test_the_truth_can_be_cancelled():
     app = open_page(pr_mask="all", pr_mass="1")
-    app.button(key="pr_compute").click().run()
+    app.button(key="pr_run").click().run()
     assert "pr_job" in app.session_state
     app.button(key="pr_cancel").click().run()
     assert not app.exception and "pr_job" not in app.session_state
-    assert app.button(key="pr_compute")
+    assert app.button(key="pr_run")
 
 
 def test_a_deep_link_restores_everything():
@@ -122,7 +122,7 @@ def test_the_shortcuts_write_the_pattern():
     assert set(bench(app)["open"]) == {"1"}
     app.button(key="pr_mask_None").click().run()
     assert set(bench(app)["open"]) == {"0"}
-    assert app.button(key="pr_compute").disabled
+    assert app.button(key="pr_run").disabled
 
 
 @pytest.mark.parametrize("text", ["", "1-", "99", "ratio:2", "x" * 500])

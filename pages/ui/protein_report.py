@@ -6,9 +6,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mi_core.protein_view import residue_name
-from mi_core.results import MIResult
 from pages.ui import payload, protein_payload
 from pages.ui.protein_payload import Look, Shown
+from pages.ui.widgets import cost, download
 
 BLUE, GREY = "#0072B2", "#8A8F98"
 
@@ -18,11 +18,7 @@ def costs(shown: Shown) -> None:
     with st.container(horizontal=True):
         for name, result in (("Estimate", shown.estimate), ("Ground truth", shown.truth)):
             if result is not None:
-                st.metric(name, f"{_passes(result)} · {payload.duration(result.seconds)}", border=True)
-
-
-def _passes(result: MIResult) -> str:
-    return f"{result.passes:,} pass{'' if result.passes == 1 else 'es'}"
+                cost(name, result)
 
 
 def precision(shown: Shown, look: Look) -> None:
@@ -105,17 +101,6 @@ def downloads(shown: Shown, look: Look, model: str) -> None:
     if ranking is None:
         return
     with st.container(horizontal=True):
-        _download("Pairs (CSV)", "protein-pairs.csv", "text/csv", lambda: protein_payload.pairs_csv(shown, look))
-        _download("MI (NPZ)", "protein-mi.npz", "application/octet-stream", lambda: payload.npz(ranking))
-        _download(
-            "Top pairs (JSON)",
-            "protein-top-pairs.json",
-            "application/json",
-            lambda: protein_payload.pairs_json(shown, look, model),
-        )
-
-
-def _download(label: str, name: str, mime: str, make: object) -> None:
-    st.download_button(
-        label, make, file_name=name, mime=mime, on_click="ignore", icon=":material/download:", key=f"pr_get_{name}"
-    )
+        download("Pairs (CSV)", "protein-pairs.csv", lambda: protein_payload.pairs_csv(shown, look))
+        download("MI (NPZ)", "protein-mi.npz", lambda: payload.npz(ranking))
+        download("Top pairs (JSON)", "protein-top-pairs.json", lambda: protein_payload.pairs_json(shown, look, model))

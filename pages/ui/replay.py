@@ -10,6 +10,7 @@ from pages.ui.cached_runs import Replay, RunSettings
 from pages.ui.components.replay import CSS, JS, replay
 from pages.ui.replay_controls import GREEDY, NOTHING, SAMPLED, board_name, uploaded_trace
 from pages.ui.replay_payload import SYNC, one_run, standalone_html, steps_csv, two_runs
+from pages.ui.widgets import download
 
 SCRIPT = "pages/2_Replay.py"
 MARK = "re_link"
@@ -98,10 +99,10 @@ def show(shown: Replay, other: Replay | None = None, *, key: str = "re_replay") 
         for side, run in enumerate([shown] if other is None else [shown, other]):
             mark, end = ("", "") if other is None else (f" {'AB'[side]}", f"-{'ab'[side]}")
             json, steps = run.trace.to_json, partial(steps_csv, run.trace)
-            st.download_button(f"Trace{mark} (JSON)", json, f"trace{end}.json", "application/json", on_click="ignore")
-            st.download_button(f"Steps{mark} (CSV)", steps, f"steps{end}.csv", "text/csv", on_click="ignore")
+            download(f"Trace{mark} (JSON)", f"trace{end}.json", json)
+            download(f"Steps{mark} (CSV)", f"steps{end}.csv", steps)
         page = partial(standalone_html, data, JS, CSS)
-        st.download_button("Replay (HTML)", page, "replay.html", "text/html", on_click="ignore")
+        download("Replay (HTML)", "replay.html", page)
 
 
 def _asked_step() -> int | None:

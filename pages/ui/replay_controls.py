@@ -53,7 +53,7 @@ def settings() -> RunSettings:
         board = board_picker(FIRST)
         title = _choice("Strategy", list(TITLES), "re_strategy", None, width=180)
         strategy = STRATEGIES[TITLES[title]]
-        parameters = tuple((p.name, _parameter(strategy, p, FIRST)) for p in strategy.parameters)
+        parameters = tuple((p.name, parameter_field(strategy, p, FIRST)) for p in strategy.parameters)
         source = _mi_source(strategy, FIRST)
         temperature, seed = drawing(FIRST)
     return RunSettings(format_line(parse(board)), strategy.name, parameters, source, temperature, seed)
@@ -67,7 +67,7 @@ def comparison(first: RunSettings) -> RunSettings | None:
         if title == NOTHING:
             return None
         strategy = STRATEGIES[TITLES[title]]
-        parameters = tuple((p.name, _parameter(strategy, p, SECOND)) for p in strategy.parameters)
+        parameters = tuple((p.name, parameter_field(strategy, p, SECOND)) for p in strategy.parameters)
         source = _mi_source(strategy, SECOND)
     return replace(first, strategy=strategy.name, parameters=parameters, source=source)
 
@@ -124,8 +124,8 @@ def parameter_key(strategy: Strategy, name: str, run: str = FIRST) -> str:
     return f"{run}_{strategy.name.replace('-', '_')}_{name}"
 
 
-def _parameter(strategy: Strategy, parameter: Parameter, run: str) -> float:
-    """A number field drawn from the registry's declaration."""
+def parameter_field(strategy: Strategy, parameter: Parameter, run: str) -> float:
+    """A number field drawn from the registry's declaration. run: prefix of its key."""
     kind, bounds = parameter.kind, parameter.bounds
     step = 1 if kind is int else 0.01 if bounds.high <= 1 else 0.1
     limits = (kind(bounds.low), kind(bounds.high), step)

@@ -6,13 +6,13 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.components import viewer_script
-from pages.ui.components.assets import read
+from pages.ui.components.assets import PAIRS, read
 
 _MOUNT = st.components.v2.component(
     "mi_protein",
     html='<div class="frame"><div class="bench"></div></div>\n',
-    css=read("protein.css"),
-    js=read("board.js", "protein_strip.js", "protein_map.js", "protein_molecule.js", "protein.js"),
+    css=read("basics.css", "map.css", "protein.css"),
+    js=read(*PAIRS, "protein_strip.js", "protein_map.js", "protein_molecule.js", "protein.js"),
 )
 # A component of its own, without data: Streamlit sends a component's script again whenever its data change.
 _SCRIPT = viewer_script.loader()

@@ -147,14 +147,6 @@ class RunView {
   }
 }
 
-function offer(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-}
-
 class Timeline {
   constructor(host, player) {
     this.player = player;

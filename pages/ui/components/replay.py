@@ -4,9 +4,9 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.components.assets import read
+from pages.ui.components.assets import BASICS, read
 
-JS = read("board.js", "replay_board.js", "replay_card.js", "replay.js")
+JS = read(*BASICS, "board.js", "replay_board.js", "replay_card.js", "replay.js")
 CSS = read("replay.css")
 
 _component = st.components.v2.component("sudoku_replay", html='<div class="rp"></div>', css=CSS, js=JS)

@@ -2,7 +2,6 @@
 // cells).
 
 const CELL = 50, EDGE = 20, SIZE = 9 * CELL + EDGE + 4;
-const LN9 = Math.log(9);
 const MOST_LINKS = 8;
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -5,14 +5,6 @@ const nats = (value) => value.toFixed(Math.abs(value) < 0.1 ? 3 : 2);
 const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const percent = (share) => `${(100 * share).toFixed(share > 0.9995 || share < 0.01 ? 1 : 0)} %`;
 
-function el(tag, parent, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.appendChild(node);
-  return node;
-}
-
 function drawCard(host, run, at) {
   host.replaceChildren();
   const step = run.steps[at - 1];
