@@ -11,6 +11,7 @@ function makeHeatmap(host, options) {
   const map = makePairCanvas(host, {
     label: `${options.label}. Arrow keys move from pair to pair (Shift: ten at once), Enter pins the row's cell.`,
     margins: { left: 24, top: 40 },
+    first: { row: 0, column: 1 },
     fit: (room) => Math.max(2, Math.floor((room - 2) / 81)),
     beside: false,
     paint(pen, look, geometry) {

@@ -1,12 +1,13 @@
 // Pair canvas: N x N squares, crisp at every pixel ratio, with title, notes, colour bar, cross-hair, tooltip and keys. What
 // the squares show is the caller's business. Needs colours.js and dom.js in front of it.
 //
-//   const map = makePairCanvas(host, { label, margins: { left, top }, fit(room, size), paint(pen, look, geometry), beside,
+//   const map = makePairCanvas(host, { label, margins: { left, top }, first, fit(room, size), paint(pen, look, geometry), beside,
 //     describe(row, column), onHover(row | null, column), onPick(row, column), onEscape() });
 //   map.draw(view);          // view: { size, title, bar, upper, lower, upperNote, lowerNote }, and what `paint` needs
 //   map.point(row, column);  // cross-hair without a tooltip; null for none
 //   map.look()               // { ink, paper, font } of the theme
 //
+//   first                    { row, column } from which the arrow keys start
 //   fit(room, size)          side of a square in device pixels, where `room` of them are free
 //   beside                   whether a pointer beside the map is at the residue of that line
 //   bar                      { colour: x => [r,g,b] with x in 0..1, low, high, unit: text beside the colour bar }
@@ -24,7 +25,7 @@ function makePairCanvas(host, options) {
   const tip = el("div", root, "map-tip");
   tip.setAttribute("role", "status");
   let view = null, geometry = null, pointed = null;
-  let cursor = { row: 0, column: 1 };
+  let cursor = options.first;
 
   function measure() {
     const ratio = window.devicePixelRatio || 1;

@@ -13,6 +13,7 @@ function makePairMap(host, options) {
     ...options,
     label: `${options.label}. Arrow keys move from pair to pair (Shift: ten at once), Enter pins the pair.`,
     margins: { left: 34, top: 44 },
+    first: { row: 0, column: 6 },
     fit(room, size, ratio) {
       const exact = Math.min(room - 4, (WIDEST - 38) * ratio) / size;
       return exact >= 3 ? Math.floor(exact) : exact; // whole pixels where that costs no more than a quarter
