@@ -35,7 +35,8 @@ look, state = choice.look, state_of(protein, masked)
 
 who, model = protein_models.load(name, choice.weights, protein)
 key = protein_truth.key_of(who, state, choice.form, choice.mass)
-beliefs, estimate = protein_truth.read(who, state, model)
+beliefs = protein_truth.beliefs(who, state, model)
+estimate = None if model is None or beliefs is None else protein_cached.get_estimate(who, state, model)
 with button:
     protein_truth.controls(key, state, model, beliefs)
 

@@ -6,7 +6,6 @@ from mi_core import probing
 from mi_core.errors import MiCoreError
 from mi_core.models.protocol import Model
 from mi_core.proteins.sequence import VOCAB
-from mi_core.results import MIResult
 from pages.ui import job_controls, payload, probe_controls, protein_cached
 from pages.ui.cached import ProbeKey
 from pages.ui.protein_cached import Beliefs, Speaker
@@ -44,15 +43,15 @@ def cost(state: str, beliefs: Beliefs) -> str:
     return f"at most {passes:,} passes, about {payload.duration(passes * beliefs.seconds)} at the pace of the first"
 
 
-def read(who: Speaker, state: str, model: Model | None) -> tuple[Beliefs | None, MIResult | None]:
-    """The base pass of a state, and the estimate where a head ships; a message where the model cannot read it."""
+def beliefs(who: Speaker, state: str, model: Model | None) -> Beliefs | None:
+    """The base pass of a state; a message where the model cannot read it."""
     if model is None:
-        return None, None
+        return None
     try:
-        return protein_cached.get_beliefs(who, state, model), protein_cached.get_estimate(who, state, model)
+        return protein_cached.get_beliefs(who, state, model)
     except MiCoreError as error:
         st.error(str(error))
-        return None, None
+        return None
 
 
 def absent(state: str, beliefs: Beliefs | None) -> str:

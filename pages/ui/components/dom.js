@@ -31,3 +31,8 @@ function square(size, at, value, rest = 0) {
 }
 
 function percentOf(p) { return p > 0.995 && p < 1 ? ">99 %" : `${Math.round(100 * p)} %`; }
+
+function isDark(host) { // light ink, dark paper
+  const ink = getComputedStyle(host).color.match(/\d+/g) || [0];
+  return Number(ink[0]) > 128;
+}

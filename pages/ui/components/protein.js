@@ -70,10 +70,6 @@ function makeBench(host) {
     const button = el("button", where, "", text);
     button.addEventListener("click", action);
   }
-  function isDark() { // light ink, dark paper
-    const ink = getComputedStyle(host).color.match(/\d+/g) || [0];
-    return Number(ink[0]) > 128;
-  }
   function same(next) { return next.length === pins.length && next.every((p, k) => p === pins[k]); }
   function send(event, value) { stamp = Date.now(); bench.emit(event, { value, stamp }); }
   function stale() { return open.some((o, i) => o !== (data.open[i] === "1")); }
@@ -142,7 +138,7 @@ function makeBench(host) {
   function drawMolecule() {
     if (!data.structure) return;
     const route = pins.length === 1 && shownRoute();
-    const dark = isDark();
+    const dark = isDark(host);
     const colours = open.map((o, i) => {
       const rgb = route ? tint(pins[0], i) : null;
       return rgb ? css(rgb) : o ? "#8fb8d9" : dark ? "#7b828c" : "#b4bac2";
@@ -200,7 +196,7 @@ function makeBench(host) {
   function drawMap() {
     const size = data.letters.length, above = shownRoute();
     const both = data.view === "estimate" && read.truth && read.estimate;
-    const grey = isDark() ? [214, 219, 226] : [70, 78, 90];
+    const grey = isDark(host) ? [214, 219, 226] : [70, 78, 90];
     const contact = (i, j) => (touching.has(size * i + j) ? [...grey, j - i >= data.separation ? 150 : 55] : null);
     const estimate = (i, j) => { const v = read.estimate(i, j); return Number.isNaN(v) ? null : cividis(v / data.scale.high); };
     const labels = { truth: "ground-truth MI", estimate: "estimated MI" };

@@ -27,12 +27,10 @@ function makeMolecule(host, options) {
   note.textContent = webgl ? "" : "This browser has no WebGL: the chain is drawn as a plain trace.";
   box.dataset.renderer = "trace";
 
-  // The script's own component may deliver it after this one is drawn.
+  // The script's own component may deliver it after this one is drawn. expected: null where no script belongs to the page.
   function wait(expected) {
-    if (box.dataset.waiting || !webgl || !expected) {
-      if (webgl && !expected) note.textContent = "The 3D viewer's script is not installed (npm ci brings it): the chain is drawn as a plain trace.";
-      return;
-    }
+    if (webgl && expected === false) note.textContent = "The 3D viewer's script is not installed (npm ci brings it): the chain is drawn as a plain trace.";
+    if (box.dataset.waiting || !webgl || !expected) return;
     box.dataset.waiting = "yes";
     const begun = Date.now();
     const timer = setInterval(() => {
