@@ -8,6 +8,7 @@ from pages.ui import (
     probe_controls,
     protein_cached,
     protein_choice,
+    protein_family,
     protein_models,
     protein_report,
     protein_strip,
@@ -48,6 +49,7 @@ shown = Shown(
     log_probs=None if beliefs is None else beliefs.log_probs,
     estimate=estimate,
     truth=probe_controls.current(key),
+    family=protein_family.scores(protein),
 )
 protein_bench(
     bench(shown, look, pins=pins, absent=protein_truth.absent(state, beliefs), seen=protein_strip.seen()),

@@ -28,7 +28,8 @@ LEVELS = [  # a module or package may import only from levels above its own line
         *{"differential", "protein_view"},
     },
     {"report", "game"},
-    {"standings", "cli_likelihood", "cli_labels", "cli_estimators"},
+    {"standings", "coevolution", "cli_likelihood", "cli_labels", "cli_estimators"},
+    {"cli_proteins"},
     {"cli"},
     {"__main__"},
 ]

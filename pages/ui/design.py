@@ -105,6 +105,7 @@ def controls(wanted: list[RunSettings], designer: Designer) -> None:
         return design
 
     most = sum(passes(run) for run in wanted)
+    time = duration(most * designer.beliefs.seconds)
     job_controls.controls(
         Offer(
             prefix="de",
@@ -112,7 +113,7 @@ def controls(wanted: list[RunSettings], designer: Designer) -> None:
             label="Design",
             icon=":material/play_arrow:",
             prepare=prepare,
-            explained=f"At most {most:,} passes, about {duration(most * designer.beliefs.seconds)} at the pace of the first.",
+            explained=f"At most {most:,} passes, about {time} at the pace of the first.",
             unit="residues",
         )
     )

@@ -6,7 +6,7 @@ import streamlit as st
 
 from mi_core.catalog import head_file
 from mi_core.proteins.contacts import DEFINITIONS
-from pages.ui import protein_models, protein_truth
+from pages.ui import protein_family, protein_models, protein_truth
 from pages.ui.protein_payload import MOST_LINES, SCALES, SPANS, VIEWS, Look
 from pages.ui.widgets import segments
 
@@ -38,6 +38,7 @@ def controls(model: str) -> Choice:
         scale = segments("Colours go up to (nats)", SCALES, "pr_scale", label_visibility="visible")
         definition = _pick("A contact is", {k: d.title for k, d in DEFINITIONS.items()}, "pr_contact")
         form, mass = protein_truth.settings()
+        protein_family.field()
         weights = protein_models.weights_field(model)
     return Choice(Look(view, scale, span, definition, corrected, count), weights, form, mass)
 

@@ -24,7 +24,7 @@ def protein_run(trace: DecodeTrace, protein: Protein, contacts: ContactMap | Non
     count, opened = len(protein), trace.start.count(VOCAB.mask_id)
     known = [i for i, token in enumerate(trace.start) if token == VOCAB.mask_id and protein.letters[i] != VOCAB.mask]
     same = sum(protein.letters[i] == trace.output[i] for i in known)
-    share = f"{same / len(known):.0%}" if known else "-"
+    share = f"{100 * same / len(known):.0f} %" if known else "-"
     facts: list[list[str | int]] = [
         ["Native letters", share, f"{same} of {len(known)} masked residues whose letter is known"],
         ["Residues a pass", f"{opened / max(trace.nfe, 1):.2g}", f"{opened} of {count} residues designed"],
