@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from mi_core.proteins.presets import PRESETS, load_preset
 from tests.protein_models import save_tiny_esmc
+from tests.test_coevolution import planted
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 UBIQUITIN = load_preset("ubiquitin").sequence
@@ -153,6 +154,24 @@ def test_a_bad_sequence_is_one_sentence_and_the_last_good_protein_stays(text, to
     assert bench(app)["letters"] == UBIQUITIN
 
 
+def test_the_longest_sequence_works_and_its_cost_is_stated():
+    app = open_page(pr_mask="3,5,300,500")
+    app.text_area(key="pr_sequence").set_value(("ACDEFGHIKLMNPQRSTVWY" * 26)[:512]).run()
+    assert not app.exception and not app.error and len(bench(app)["letters"]) == 512
+    assert "Above 300 residues" in said(app) and "at most 81 passes, about" in said(app)
+
+
+def test_an_alignment_is_analysed_beside_the_map():
+    app = open_page(pr_preset="crambin", pr_mask="4,6,8,20,34,40", pr_mass="0.8")
+    compute(app)
+    assert "Direct coupling analysis" not in said(app)
+    app.file_uploader(key="pr_alignment").upload("family.fasta", planted()).run()
+    assert not app.exception and not app.error
+    assert "of your alignment, 61 aligned sequences" in said(app)
+    app.file_uploader(key="pr_alignment").upload("family.fasta", b">a\nWWWWWWWW\n>b\nWWWWHWWW").run()
+    assert len(app.error) == 1 and "resembles chain A" in app.error[0].value and len(bench(app)["letters"]) == 46
+
+
 def test_a_pasted_sequence_has_map_and_strip_only():
     app = open_page()
     app.text_area(key="pr_sequence").set_value(">mine\nacdefghiklmnp__qrst").run()
@@ -191,10 +210,11 @@ WATER = b"HETATM    1  O   HOH A   1       1.000   1.000   1.000  1.00  0.00    
         ("broken.pdb", b"ATOM  broken\n", "damaged"),
         ("hostile.pdb", HOSTILE, ""),
         ("bomb.pdb.gz", gzip.compress(b"A" * 30_000_000, mtime=0), "10 MB"),
+        ("huge.pdb", b"A" * 11_000_000, "10 MB"),
         ("bad.fasta", b">x\nAC1\n", "'1'"),
         ("photo.png", b"\x89PNG\x00\x00", "text"),
     ],
-    ids=["empty", "no protein", "broken", "hostile", "bomb", "letters", "binary"],
+    ids=["empty", "no protein", "broken", "hostile", "bomb", "huge", "letters", "binary"],
 )
 def test_a_bad_upload_is_one_sentence_and_the_protein_stays(name, data, told):
     app = upload(open_page(), name, data)

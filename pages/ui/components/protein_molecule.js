@@ -95,7 +95,7 @@ function makeCartoon(box, options) {
     viewer.setClickable({}, true, (atom) => { if (of(atom) >= 0) options.onPick(of(atom)); });
     viewer.setHoverable({}, true, (atom) => { if (of(atom) >= 0) options.onHover(of(atom)); }, () => options.onHover(null));
     viewer.zoomTo();
-    viewer.zoom(0.95);
+    viewer.zoom(0.95 * Math.min(1, box.clientWidth / box.clientHeight)); // it fits the height alone
   }
   function draw(scene) {
     if (!structure) return;
