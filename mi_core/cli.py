@@ -390,7 +390,7 @@ def contestant_of(text: str, params: Sequence[str] = ()) -> Contestant:
     return Contestant(name, rule.settings(settings), source or None)
 
 
-SOURCES = ("head", "head-upper", "probing", "gap", "pmi", "pmi-probing", "tv", "attention", "structure")
+SOURCES = ("head", "head-upper", "probing", "gap", "loss", "loss-probing", "tv", "attention", "structure")
 
 
 def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant) -> MISource | None:
@@ -408,8 +408,8 @@ def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant)
         "head-upper": lambda: HeadSource(catalog.load_upper(arguments.model)),
         "probing": ProbingSource,
         "gap": GapSource,
-        "pmi": lambda: PointwiseSource(catalog.load_pointwise_head(arguments.model)),
-        "pmi-probing": ProbingPointwiseSource,
+        "loss": lambda: PointwiseSource(catalog.load_pointwise_head(arguments.model), _head(arguments)),
+        "loss-probing": ProbingPointwiseSource,
         "tv": TVSource,
         "attention": AttentionSource,
         "structure": lambda: StructureSource(peer_matrix().double()),

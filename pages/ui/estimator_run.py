@@ -95,7 +95,7 @@ class LabJob(Job):
         """Begin; what the cache gives is fetched here, since the thread has no session."""
         model, kept, key = cached.get_model(self.key.model), get_kept(), self.key
         tokens = check(key) if isinstance(key, Asked) else model.vocab.encode(key.state)
-        self.launch(lambda: kept.put(key, self._answer(model, tokens)))
+        self.launch(lambda _tell, _stopped: kept.put(key, self._answer(model, tokens)))
 
     def _answer(self, model: Model, tokens: Tensor) -> Any:
         @lru_cache
