@@ -20,6 +20,8 @@ from mi_core.models.mpnn import load_proteinmpnn
 from mi_core.models.protocol import Model
 from mi_core.models.sudoku import KIND as SUDOKU_KIND
 from mi_core.models.sudoku import load_sudoku
+from mi_core.pointwise import KIND as POINTWISE_KIND
+from mi_core.pointwise import PointwiseHead, load_pointwise
 from mi_core.proteins.structure import Chain
 from mi_core.quantiles import KIND as QUANTILE_KIND
 from mi_core.quantiles import UPPER, QuantileHead, load_quantiles
@@ -131,6 +133,26 @@ def load_upper(model: str) -> MIHead:
     return head.at(UPPER)
 
 
+def pointwise_file(model: str) -> Path:
+    """Where the shipped pointwise head of a model lies."""
+    return ASSETS / "models" / f"{model}-pointwise.safetensors"
+
+
+def load_pointwise_head(model: str, *, weights: Path | None = None) -> PointwiseHead:
+    """The pointwise head of a model.
+
+    Raises:
+        InputError, FormatError: none was trained for this model, or its file is damaged.
+    """
+    path = weights or pointwise_file(model)
+    if weights is None and not path.is_file():
+        raise InputError(
+            f"There is no pointwise head for model {model}; train one with "
+            f"`python -m mi_core train pointwise --model {model}`, or probe (`--strategy pointwise@pmi-probing`)."
+        )
+    return load_pointwise(path)
+
+
 def entries() -> list[Entry]:
     """Everything that has a name here, whether it can be loaded now or not."""
     found = [
@@ -147,6 +169,8 @@ def entries() -> list[Entry]:
         if variant == QUANTILES:
             what, kind = ("its quantiles, on top of the marginals head", QUANTILE_KIND)
         found.append(_from_file(f"sudoku/head-{variant}", "estimator", what, head_file("sudoku", variant), kind))
+    what = "pointwise MI of drawn tokens, in one pass"
+    found.append(_from_file("sudoku/pointwise", "estimator", what, pointwise_file("sudoku"), POINTWISE_KIND))
     return found
 
 

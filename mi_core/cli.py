@@ -25,6 +25,7 @@ from mi_core.cli_estimators import (
     unseen_states,
 )
 from mi_core.cli_labels import describe_labels, make_labels_command, train_head_command
+from mi_core.cli_pointwise import describe_pointwise, train_pointwise_command
 from mi_core.coupling import Case, MapRecipe, bench_contacts, chain_case, family_case
 from mi_core.decoding import MISource, decode
 from mi_core.errors import InputError, MiCoreError, SettingError, UnknownName
@@ -36,7 +37,16 @@ from mi_core.probing import FORMS, probe
 from mi_core.proteins.structure import read_structure
 from mi_core.report import tables, write_record
 from mi_core.results import MIResult
-from mi_core.sources import AttentionSource, GapSource, HeadSource, ProbingSource, StructureSource, TVSource
+from mi_core.sources import (
+    AttentionSource,
+    GapSource,
+    HeadSource,
+    PointwiseSource,
+    ProbingPointwiseSource,
+    ProbingSource,
+    StructureSource,
+    TVSource,
+)
 from mi_core.strategies import get_strategy
 from mi_core.sudoku.board import VOCAB, cell_name, clashes, format_grid, is_valid_solution
 from mi_core.sudoku.sets import SETS, load_set, make_sets
@@ -380,7 +390,7 @@ def contestant_of(text: str, params: Sequence[str] = ()) -> Contestant:
     return Contestant(name, rule.settings(settings), source or None)
 
 
-SOURCES = ("head", "head-upper", "probing", "gap", "tv", "attention", "structure")
+SOURCES = ("head", "head-upper", "probing", "gap", "pmi", "pmi-probing", "tv", "attention", "structure")
 
 
 def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant) -> MISource | None:
@@ -398,6 +408,8 @@ def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant)
         "head-upper": lambda: HeadSource(catalog.load_upper(arguments.model)),
         "probing": ProbingSource,
         "gap": GapSource,
+        "pmi": lambda: PointwiseSource(catalog.load_pointwise_head(arguments.model)),
+        "pmi-probing": ProbingPointwiseSource,
         "tv": TVSource,
         "attention": AttentionSource,
         "structure": lambda: StructureSource(peer_matrix().double()),
@@ -518,6 +530,11 @@ def _parser() -> argparse.ArgumentParser:
     samples = _command(commands, "samples", samples_command, "the MI of two columns of samples")
     samples.add_argument("file", type=Path, help="CSV of two columns, numbers or words")
     samples.add_argument("--seed", type=int, default=0, help="of the halves that the interval comes from")
+    pointwise = _command(train, "pointwise", train_pointwise_command, "what tells how two drawn tokens go together")
+    pointwise.add_argument("--model", default="sudoku")
+    pointwise.add_argument("--weights", type=Path)
+    describe_pointwise(pointwise)
+
     labels = _command(commands, "labels", make_labels_command, "probed MI of many states, to train a head on; resumes")
     _add_model(labels)
     describe_labels(labels)

@@ -68,7 +68,7 @@ def train_head(
     clock, rng = Clock(steps, settings.minutes), np.random.default_rng(settings.seed)
     step, losses, score = 0, [], float("nan")
     open_count = (labels.tokens == model.vocab.mask_id).sum(1).numpy()
-    batches = _batches(open_count, train, settings.batch, rng)
+    batches = like_sized(open_count, train, settings.batch, rng)
     while clock.fraction(step) < 1 and not cancel():
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * cosine_with_warmup(clock.fraction(step), step, warmup=100)
@@ -115,7 +115,7 @@ def _first_head(settings: HeadTraining, output: ModelOutput) -> MIHead:
     return head.train().requires_grad_(True)
 
 
-def _batches(
+def like_sized(
     open_count: NDArray[np.int64], rows: NDArray[np.int64], size: int, rng: np.random.Generator
 ) -> Iterator[Tensor]:
     """Batches without end, each epoch in a new order, of states with about equally many open positions.

@@ -22,6 +22,7 @@ SOURCES = {  # kind of pair matrix: what the reader may choose, and how the prog
         "probing": "probing",
         "probing, MI + gap": "probing-gap",
     },
+    "pmi": {"pointwise head": "pointwise-head", "probing, pointwise": "probing-pointwise"},
     "tv": {"probing, variation": "probing-tv"},
     "attention": {"attention": "attention"},
     "structure": {"rules of the game": "structure"},
