@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mi_core import catalog, cli_likelihood
+from mi_core import catalog, cli_likelihood, cli_proteins
 from mi_core.agreement import peer_matrix
 from mi_core.cli_estimators import (
     NAMES,
@@ -496,7 +496,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(speed)
     speed.add_argument("--repeats", type=_positive, default=3)
     likelihood = cli_likelihood.add_commands(commands, bench, _command, _add_model)
-    for measured in (sudoku, generate, protein, estimator, estimators, speed, likelihood):
+    dca = cli_proteins.add_commands(bench, _command)
+    for measured in (sudoku, generate, protein, estimator, estimators, speed, likelihood, dca):
         measured.add_argument("--record", type=Path, help="also store the result with command, date and machine")
 
     train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")

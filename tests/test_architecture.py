@@ -29,7 +29,8 @@ LEVELS = [  # a module or package may import only from levels above its own line
         *{"differential", "protein_view"},
     },
     {"report", "game"},
-    {"standings", "cli_likelihood", "cli_labels", "cli_estimators", "cli_pointwise"},
+    {"standings", "coevolution", "cli_likelihood", "cli_labels", "cli_estimators", "cli_pointwise"},
+    {"cli_proteins"},
     {"cli"},
     {"__main__"},
 ]

@@ -5,6 +5,7 @@ What a `cache_resource` function returns is shared by all sessions: read it, nev
 
 from collections import OrderedDict
 from threading import Lock
+from typing import Generic, TypeVar
 
 import streamlit as st
 from torch import Tensor
@@ -18,6 +19,7 @@ from mi_core.pointwise import PointwiseHead
 from mi_core.results import MIResult
 from mi_core.sudoku.board import parse
 
+Key, Value = TypeVar("Key"), TypeVar("Value")
 ProbeKey = tuple[str, str, float]  # board of 81 characters, form, mass
 PROBED_FORM = "averaged"  # the one that keeps what every other form needs
 
@@ -66,31 +68,40 @@ def get_conditionals(board: str, cell: int) -> Tensor:
     return probing.conditionals(get_model(), parse(board, check=False), cell)
 
 
-class TruthStore:
-    """The latest ground truths by board and settings, for all sessions; safe to fill from a thread.
-
-    Probes in the averaged form are read in the other forms without another pass.
-    """
+class Store(Generic[Key, Value]):
+    """The latest results, for all sessions; safe to fill from a thread."""
 
     def __init__(self, limit: int = 64) -> None:
         self._limit = limit
-        self._kept: OrderedDict[ProbeKey, MIResult] = OrderedDict()
+        self._kept: OrderedDict[Key, Value] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, key: ProbeKey) -> MIResult | None:
+    def get(self, key: Key) -> Value | None:
         """The result, None where it is not there (any more)."""
-        board, form, mass = key
         with self._lock:
-            found = self._kept.get((board, PROBED_FORM, mass))
-        return found if found is None or form == PROBED_FORM else probing.in_form(found, form)
+            return self._kept.get(key)
 
-    def put(self, key: ProbeKey, result: MIResult) -> None:
-        """Keep a result in the averaged form; the oldest goes when there are too many."""
-        board, _, mass = key
+    def put(self, key: Key, value: Value) -> None:
+        """Keep a result; the oldest goes when there are too many."""
         with self._lock:
-            self._kept[board, PROBED_FORM, mass] = result
+            self._kept[key] = value
             while len(self._kept) > self._limit:
                 self._kept.popitem(last=False)
+
+
+class TruthStore(Store[ProbeKey, MIResult]):
+    """Ground truths. Probes in the averaged form are read in the other forms without another pass."""
+
+    def get(self, key: ProbeKey) -> MIResult | None:
+        """The result in the form that the key asks for."""
+        board, form, mass = key
+        found = super().get((board, PROBED_FORM, mass))
+        return found if found is None or form == PROBED_FORM else probing.in_form(found, form)
+
+    def put(self, key: ProbeKey, value: MIResult) -> None:
+        """Keep a result in the averaged form."""
+        board, _, mass = key
+        super().put((board, PROBED_FORM, mass), value)
 
 
 @st.cache_resource(show_spinner=False)

@@ -9,9 +9,9 @@ from torch import Tensor
 from mi_core.estimators.study import same_scale, worst_pair
 from mi_core.results import MIResult
 from mi_core.sudoku.board import CELLS, cell_name, format_grid
-from pages.ui import estimator_figures, estimator_run, home
-from pages.ui.charts import blank, chart
+from pages.ui import estimator_figures, estimator_run, figures
 from pages.ui.estimator_run import Case, Pair
+from pages.ui.figures import blank
 
 PICKED = "es_case"
 LINE = 60  # residues of a line of sequence
@@ -58,7 +58,9 @@ def _pictures(found: Pair, name: str, state: str) -> None:
     for column, (title, matrix) in zip(st.columns(3), matrices.items(), strict=True):
         with column:
             signed = title == "Estimate less truth"
-            chart(_map(matrix, truth, names, title, high, signed), f"es_map_{signed}_{title}", f"{title}, MI of pairs.")
+            figures.show(
+                _map(matrix, truth, names, title, high, signed), f"es_map_{signed}_{title}", f"{title}, MI of pairs."
+            )
     st.code(_written(truth, state), language=None)
 
 
@@ -86,7 +88,7 @@ def _map(matrix: Tensor, truth: MIResult, names: list[str], title: str, high: fl
     figure.update_yaxes(
         type="category", showgrid=False, autorange="reversed", scaleanchor="x", constrain="domain", tickfont={"size": 9}
     )
-    figure.update_layout(height=380, margin={"l": 8, "r": 4, "t": 40, "b": 8}, font={"color": home.text_colour()})
+    figure.update_layout(height=380, margin={"l": 8, "r": 4, "t": 40, "b": 8}, font={"color": figures.text_colour()})
     return figure
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import streamlit as st
 
 from mi_core.estimators.summary import GREATEST, LEAST, cell_centres, cells_of
-from pages.ui import home
-from pages.ui.charts import COLOURS, MARKS, blank, chart
+from pages.ui import figures
+from pages.ui.figures import COLOURS, MARKS, blank
 
 Row = dict[str, Any]
 FAMILIES = {  # how an estimator works: which names, colour and mark of the family
@@ -75,7 +75,7 @@ def cost_chart(study: Row) -> None:
             y=[1],
             mode="markers",
             name="ground truth",
-            marker={"color": home.text_colour(), "symbol": "star", "size": 13},
+            marker={"color": figures.text_colour(), "symbol": "star", "size": 13},
             hovertemplate="%{x:.0f} passes<extra>ground truth</extra>",
         )
     most = max([truth["passes"], *(row["passes"] for row in rows)], default=1)
@@ -88,7 +88,7 @@ def cost_chart(study: Row) -> None:
     figure.update_yaxes(title=title, range=_range([row[key] for row in rows]))
     figure.update_layout(height=440)
     words = ", ".join(f"{_short(row)} {row[key]:.2f} at {row['passes']:.0f} passes" for row in rows)
-    chart(figure, "es_cost", f"{title}: {words}.")
+    figures.show(figure, "es_cost", f"{title}: {words}.")
 
 
 def _beside(row: Row, place: int) -> str:
@@ -128,7 +128,7 @@ def ranking_chart(study: Row) -> None:
     )
     figure.update_yaxes(title="share found", range=[0, 1.04], tickformat=".0%")
     figure.update_layout(height=490)
-    chart(figure, "es_ranking", "Share of the k strongest pairs found, by estimator.")
+    figures.show(figure, "es_ranking", "Share of the k strongest pairs found, by estimator.")
 
 
 def density_chart(row: Row) -> None:
@@ -158,7 +158,7 @@ def density_chart(row: Row) -> None:
         x=[LEAST, GREATEST],
         y=[LEAST, GREATEST],
         mode="lines",
-        line={"color": home.text_colour(), "dash": "dash", "width": 1},
+        line={"color": figures.text_colour(), "dash": "dash", "width": 1},
         showlegend=False,
         hoverinfo="skip",
     )
@@ -167,7 +167,7 @@ def density_chart(row: Row) -> None:
     figure.update_yaxes(title="estimate, nats", **ticks)
     figure.update_layout(height=520)
     scores = ", ".join(f"{key} {row[key]:.3f}" for key in ("spearman", "r2") if row[key] is not None)
-    chart(figure, "es_density", f"{name}: {row['pairs']} pairs, {scores}.")
+    figures.show(figure, "es_density", f"{name}: {row['pairs']} pairs, {scores}.")
     st.caption(
         "Brighter cells hold more pairs. On the dashed line the estimate is right; the edges hold what is smaller."
     )
@@ -199,7 +199,7 @@ def by_ratio_chart(study: Row, row: Row) -> None:
         )
     figure.update_yaxes(range=[0, 1.02])
     figure.update_layout(height=260)
-    chart(figure, "es_by_ratio", f"Spearman and R² by mask ratio for {name_of(row)}.")
+    figures.show(figure, "es_by_ratio", f"Spearman and R² by mask ratio for {name_of(row)}.")
 
 
 def by_size_chart(row: Row) -> None:
@@ -219,7 +219,7 @@ def by_size_chart(row: Row) -> None:
         )
     figure.update_xaxes(tickangle=0, tickfont={"size": 11})
     figure.update_layout(height=260)
-    chart(figure, "es_by_size", f"Error by the size of the true MI for {name_of(row)}.")
+    figures.show(figure, "es_by_size", f"Error by the size of the true MI for {name_of(row)}.")
 
 
 def _band(band: Row) -> str:
@@ -235,7 +235,7 @@ def levels_chart(found: Row) -> None:
         x=[0, 1],
         y=[0, 1],
         mode="lines",
-        line={"color": home.text_colour(), "dash": "dash", "width": 1},
+        line={"color": figures.text_colour(), "dash": "dash", "width": 1},
         name="honest",
         hoverinfo="skip",
     )
@@ -250,7 +250,7 @@ def levels_chart(found: Row) -> None:
     )
     figure.update_xaxes(title="stated quantile", tickformat=".0%", range=[0, 1])
     figure.update_yaxes(title="truths below it", tickformat=".0%", range=[0, 1])
-    chart(figure, "es_levels", "Stated against observed share of truths below each quantile.")
+    figures.show(figure, "es_levels", "Stated against observed share of truths below each quantile.")
 
 
 def coverage_chart(found: Row) -> None:
@@ -276,4 +276,4 @@ def coverage_chart(found: Row) -> None:
     )
     figure.add_hline(y=0.9, line={"color": RED, "dash": "dash", "width": 2})
     figure.update_yaxes(tickformat=".0%", range=[0, 1.1])
-    chart(figure, "es_coverage", f"Share of truths inside the 90 % interval by {kind}.")
+    figures.show(figure, "es_coverage", f"Share of truths inside the 90 % interval by {kind}.")

@@ -17,8 +17,8 @@ from mi_core.samples import (
 )
 from mi_core.sudoku.board import VOCAB, cell_name, parse
 from mi_core.sudoku.presets import PRESETS
-from pages.ui import cached, home
-from pages.ui.charts import COLOURS, blank, chart
+from pages.ui import cached, figures
+from pages.ui.figures import COLOURS, blank
 
 MEGABYTES = MAX_FILE // 2**20
 FILE, NUMBERS, SYMBOLS, CELLS = "CSV file", "Two correlated numbers", "A noisy copy", "Two cells of a board"
@@ -134,7 +134,7 @@ def _answer(found: Known, estimates: list[SampleMI]) -> None:
     if truth is not None:
         figure.add_vline(
             x=truth,
-            line={"color": home.text_colour(), "dash": "dash", "width": 2},
+            line={"color": figures.text_colour(), "dash": "dash", "width": 2},
             annotation_text="truth",
             annotation_position="top",
         )
@@ -142,7 +142,7 @@ def _answer(found: Known, estimates: list[SampleMI]) -> None:
     figure.update_yaxes(automargin=True)
     figure.update_layout(height=120 + 55 * len(estimates), margin={"l": 8, "t": 48})
     words = ", ".join(f"{e.name} {e.value:.4f}" for e in estimates)
-    chart(figure, "es_samples", f"Estimates in nats: {words}.")
+    figures.show(figure, "es_samples", f"Estimates in nats: {words}.")
     for e in estimates:
         st.caption(f"**{e.name}**. {e.note}")
     st.caption("The interval is that of the draw alone: it does not cover an estimator's bias.")

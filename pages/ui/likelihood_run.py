@@ -3,9 +3,7 @@
 Keys `li_...`; the choice stands in the address.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from threading import Lock
 
 import streamlit as st
 
@@ -17,11 +15,11 @@ from mi_core.models.protocol import Model
 from mi_core.proteins.presets import PRESETS as PROTEINS
 from mi_core.proteins.presets import load_preset
 from mi_core.sudoku.presets import PRESETS as BOARDS
-from pages.ui import cached
-from pages.ui.jobs import Job
+from pages.ui import cached, job_controls
+from pages.ui.cached import Store
+from pages.ui.job_controls import Offer
+from pages.ui.jobs import Stopped, Tell, Work
 
-JOB = "li_job"
-POLL = 0.5
 SUDOKU, TABLE, PROTEIN = "Sudoku", "Exact table", "Protein"
 OWN = "own"
 PASSES = (64, 128, 256, 512, 1024, 2048, 4096)
@@ -54,31 +52,10 @@ class Asked:
         return self.kind == SUDOKU
 
 
-class ReportStore:
-    """The latest reports, for all sessions; safe to fill from a thread."""
-
-    def __init__(self, limit: int = 32) -> None:
-        self._limit = limit
-        self._kept: OrderedDict[Asked, Report] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, asked: Asked) -> Report | None:
-        """The report, None where it is not there (any more)."""
-        with self._lock:
-            return self._kept.get(asked)
-
-    def put(self, asked: Asked, found: Report) -> None:
-        """Keep a report; the oldest goes when there are too many."""
-        with self._lock:
-            self._kept[asked] = found
-            while len(self._kept) > self._limit:
-                self._kept.popitem(last=False)
-
-
 @st.cache_resource(show_spinner=False)
-def get_reports() -> ReportStore:
+def get_reports() -> Store[Asked, Report]:
     """The one store of this server."""
-    return ReportStore()
+    return Store(limit=32)
 
 
 @st.cache_resource(show_spinner=False)
@@ -207,61 +184,29 @@ def explain(asked: Asked) -> None:
     )
 
 
-@dataclass(kw_only=True)
-class ReportJob(Job):
-    """One report in the making."""
-
-    asked: Asked
-
-    def start(self) -> None:
-        """Begin; what the cache gives is fetched here, since the thread has no session."""
-        model, question, reports = model_of(self.asked), question_of(self.asked), get_reports()
-        self.launch(lambda: self._measure(model, question, reports))
-
-    def _measure(self, model: Model, question: Question, reports: ReportStore) -> None:
-        asked = self.asked
-        options = {"progress": self.tell, "cancel": self.stop.is_set}
-        reports.put(asked, report(model, question, passes=asked.passes, seed=asked.seed, **options))
-
-
 def controls(asked: Asked) -> None:
     """The button, or progress and Cancel while it runs; a run for another question is stopped."""
-    job: ReportJob | None = st.session_state.get(JOB)
-    if job is not None and job.asked != asked:
-        job.stop.set()
-        st.session_state.pop(JOB)
-        job = None
-    running = job is not None and job.running
-    if asked.kind != TABLE:
-        st.fragment(_controls, run_every=POLL if running else None)(asked)
+    if asked.kind == TABLE:
+        job_controls.stop_other("li", asked)
+        return
 
+    def prepare() -> Work:
+        model, question, reports = model_of(asked), question_of(asked), get_reports()
 
-def _controls(asked: Asked) -> None:
-    job: ReportJob | None = st.session_state.get(JOB)
-    if job is not None and not job.running:
-        st.session_state.pop(JOB)
-        if job.error:
-            st.error(job.error)
-        elif get_reports().get(asked) is not None:
-            st.rerun()
-    if job is not None and job.running:
-        _progress(job)
-    elif get_reports().get(asked) is None:
-        explained = "Every method spends the same number of passes, and the curve as many again."
-        if st.button("Estimate", type="primary", key="li_run", icon=":material/play_arrow:", help=explained):
-            job = ReportJob(asked=asked)
-            st.session_state[JOB] = job
-            job.start()
-            st.rerun()
+        def measure(tell: Tell, stopped: Stopped) -> None:
+            options = {"progress": tell, "cancel": stopped}
+            reports.put(asked, report(model, question, passes=asked.passes, seed=asked.seed, **options))
 
+        return measure
 
-def _progress(job: ReportJob) -> None:
-    left = job.seconds_left
-    ahead = "measuring the pace" if left is None else f"about {max(1, round(left))} s left"
-    counted = f"{job.done} of {job.total} passes" if job.total else "first passes"
-    with st.container(horizontal=True, vertical_alignment="bottom", width="content"):
-        st.progress(job.share, text=f"{counted} · {ahead}", width=260)
-        if st.button("Cancel", key="li_cancel", icon=":material/close:"):
-            job.cancel()
-            st.session_state.pop(JOB, None)
-            st.rerun()
+    job_controls.controls(
+        Offer(
+            prefix="li",
+            subject=asked,
+            label="Estimate",
+            icon=":material/play_arrow:",
+            prepare=prepare,
+            explained="Every method spends the same number of passes, and the curve as many again.",
+            is_done=get_reports().get(asked) is not None,
+        )
+    )
