@@ -58,7 +58,7 @@ protein_bench(
     on_pin=protein_strip.pinned_on_bench,
 )
 protein_truth.caption(state, beliefs)
-st.page_link("pages/7_Design.py", label="Design these residues in parallel, step by step", icon=":material/genetics:")
+st.page_link("pages/6_Design.py", label="Design the masked residues, step by step", icon=":material/genetics:")
 
 left, right = st.columns([3, 2], gap="large")
 with left:

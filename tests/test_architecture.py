@@ -21,6 +21,7 @@ LEVELS = [  # a module or package may import only from levels above its own line
     {"results", "sudoku", "proteins"},
     {"models"},
     {"probing", "head", "selection", "agreement", "samples"},
+    {"quantiles", "pointwise"},
     {"strategies", "likelihood", "estimators"},
     {"decoding", "sources", "catalog", "inputs"},
     {
@@ -28,7 +29,7 @@ LEVELS = [  # a module or package may import only from levels above its own line
         *{"differential", "protein_view"},
     },
     {"report", "game"},
-    {"standings", "coevolution", "cli_likelihood", "cli_labels", "cli_estimators"},
+    {"standings", "coevolution", "cli_likelihood", "cli_labels", "cli_estimators", "cli_pointwise"},
     {"cli_proteins"},
     {"cli"},
     {"__main__"},

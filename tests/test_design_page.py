@@ -40,7 +40,7 @@ def open_page(**query: str) -> AppTest:
     app = AppTest.from_file(str(APP), default_timeout=120)
     for name, value in {"pr_preset": "ubiquitin", "pr_mask": FEW, **query}.items():
         app.query_params[name] = value
-    app.switch_page("pages/7_Design.py").run()
+    app.switch_page("pages/6_Design.py").run()
     assert not app.exception
     return app
 

@@ -5,7 +5,7 @@ import streamlit as st
 
 from mi_core.standings import Standing, Standings, read_standings
 from pages.ui import figures, frame
-from pages.ui.figures import styled
+from pages.ui.figures import COLOURS, MARKS, styled
 from pages.ui.widgets import download
 
 RESULTS = frame.ROOT / "assets" / "results"
@@ -31,8 +31,6 @@ REGIMES = {  # title: record, measure, what it shows
         "No givens; sampled digits. Every cell is uncertain, and only dependence can go wrong.",
     ),
 }
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A6D3B", "#7A7A7A")
-MARKS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "hexagon")
 PAPER = """
 | strategy | passes | solved |
 |:--|--:|--:|

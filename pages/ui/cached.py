@@ -12,9 +12,10 @@ from torch import Tensor
 
 from mi_core import head as heads
 from mi_core import probing
-from mi_core.catalog import load_head, load_model
+from mi_core.catalog import load_head, load_model, load_pointwise_head, load_upper
 from mi_core.head import MIHead
 from mi_core.models.protocol import Model
+from mi_core.pointwise import PointwiseHead
 from mi_core.results import MIResult
 from mi_core.sudoku.board import parse
 
@@ -33,6 +34,18 @@ def get_model(name: str = "sudoku") -> Model:
 def get_head(variant: str = "marginals", model: str = "sudoku") -> MIHead:
     """The neural estimator; `variant` is "marginals" or "paper"."""
     return load_head(model, variant)
+
+
+@st.cache_resource(show_spinner="Loading the pointwise head")
+def get_pointwise_head(model: str = "sudoku") -> PointwiseHead:
+    """What tells how two drawn tokens go together."""
+    return load_pointwise_head(model)
+
+
+@st.cache_resource(show_spinner="Loading the MI head")
+def get_upper(model: str = "sudoku") -> MIHead:
+    """The head that answers with an upper quantile."""
+    return load_upper(model)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)

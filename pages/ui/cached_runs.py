@@ -9,9 +9,18 @@ import streamlit as st
 from mi_core.agreement import peer_matrix
 from mi_core.decoding import DecodeTrace, MISource, decode
 from mi_core.errors import FormatError, InputError
-from mi_core.sources import AttentionSource, GapSource, HeadSource, ProbingSource, StructureSource, TVSource
+from mi_core.sources import (
+    AttentionSource,
+    GapSource,
+    HeadSource,
+    PointwiseSource,
+    ProbingPointwiseSource,
+    ProbingSource,
+    StructureSource,
+    TVSource,
+)
 from mi_core.sudoku.board import VOCAB, parse
-from pages.ui.cached import get_head, get_model
+from pages.ui.cached import get_head, get_model, get_pointwise_head, get_upper
 from pages.ui.replay_board import board_run
 
 MAX_TRACE_MB = 5
@@ -73,8 +82,11 @@ def source_of(name: str) -> MISource | None:
     makers: dict[str, Callable[[], MISource | None]] = {
         "none": lambda: None,
         "head": lambda: HeadSource(get_head()),
+        "head-upper": lambda: HeadSource(get_upper()),
         "probing": ProbingSource,
         "probing-gap": GapSource,
+        "pointwise-head": lambda: PointwiseSource(get_pointwise_head()),
+        "probing-pointwise": ProbingPointwiseSource,
         "probing-tv": TVSource,
         "attention": AttentionSource,
         "structure": lambda: StructureSource(peer_matrix().double()),

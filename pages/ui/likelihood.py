@@ -9,7 +9,7 @@ from mi_core.likelihood import METHODS, Estimate
 from mi_core.likelihood.lab import Report
 from mi_core.sudoku.board import cell_name
 from pages.ui import figures
-from pages.ui.figures import styled
+from pages.ui.figures import blank
 from pages.ui.widgets import download
 
 COLOURS = {  # Okabe-Ito; dashes and marks tell the methods apart as well
@@ -20,7 +20,6 @@ COLOURS = {  # Okabe-Ito; dashes and marks tell the methods apart as well
     "time-integral": ("#CC79A7", "longdash", "x"),
 }
 NOTHING = 1e-9  # variance below this is rounding
-HEIGHT = 360
 
 
 def headline(report: Report) -> None:
@@ -52,17 +51,9 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _figure(title: str) -> go.Figure:
-    figure = styled(go.Figure(), height=HEIGHT, title=title)
-    return figure.update_layout(
-        margin={"l": 58, "r": 8, "t": 40, "b": 8},
-        legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0},
-    )
-
-
 def race_chart(report: Report) -> None:
     """The running estimate of every method, with its 95 % band."""
-    figure = _figure("Running estimate and 95 % band")
+    figure = blank("Running estimate and 95 % band")
     for entry in report.race.entries:
         _runner(figure, entry)
     if report.race.exact is not None:
@@ -107,7 +98,7 @@ def _runner(figure: go.Figure, entry: Estimate) -> None:
 
 def variance_chart(report: Report) -> None:
     """Variance of the estimate times its passes, a bar a method."""
-    figure = _figure("Variance of one pass, nats² (shorter is better)")
+    figure = blank("Variance of one pass, nats² (shorter is better)")
     entries = list(reversed(report.race.entries))
     values = [entry.variance_per_pass for entry in entries]
     shown = [value for value in values if value is not None and value > NOTHING]
@@ -164,7 +155,7 @@ def methods_table(report: Report) -> None:
 def information_chart(report: Report) -> None:
     """I(x0; x_lambda): what the tokens still shown tell about the sequence."""
     curve = report.curve
-    figure = _figure("What the shown tokens tell, I(x₀; x_λ)")
+    figure = blank("What the shown tokens tell, I(x₀; x_λ)")
     levels, values, errors = (part.tolist() for part in (curve.levels, curve.information, curve.information_error))
     figure.add_scatter(
         x=[*levels, *reversed(levels)],
@@ -212,7 +203,7 @@ def information_chart(report: Report) -> None:
 def denoising_chart(report: Report) -> None:
     """The mean surprise of a hidden token by how many are hidden; the sum of these is -log p."""
     curve = report.curve
-    figure = _figure("Denoising cross-entropy of one hidden token")
+    figure = blank("Denoising cross-entropy of one hidden token")
     figure.add_scatter(
         x=curve.shares.tolist(),
         y=curve.per_token.tolist(),
@@ -243,7 +234,7 @@ def contributions(report: Report, is_board: bool) -> None:
 
 
 def _bars(report: Report, values: list[float]) -> go.Figure:
-    figure = _figure("Nats by position")
+    figure = blank("Nats by position")
     names = [f"{i + 1} {symbol}" for i, symbol in zip(report.question.target, report.symbols, strict=True)]
     figure.add_bar(
         x=names, y=values, marker={"color": COLOURS["chain"][0]}, hovertemplate="%{x}: %{y:.4f}<extra></extra>"
@@ -258,7 +249,7 @@ def _board_map(report: Report, values: list[float]) -> go.Figure:
     digits = [str(digit + 1) for digit in report.question.tokens.tolist()]
     for i, value in zip(report.question.target, values, strict=True):
         cells[i], words[i] = value, f"{cell_name(i)} = {digits[i]}<br>{value:.4f} nats"
-    figure = _figure("Nats by cell; given cells are grey")
+    figure = blank("Nats by cell; given cells are grey")
     most = max((value for value in cells if value is not None), default=1.0)
     figure.add_heatmap(
         z=[cells[9 * r : 9 * r + 9] for r in range(9)],

@@ -17,7 +17,13 @@ from pages.ui.cached_runs import MAX_TRACE_MB, RunSettings
 Sources = dict[str, dict[str, str]]  # kind of pair matrix: what the reader may choose, and how the program calls it
 MAX_SEED = 999_999
 SOURCES: Sources = {
-    "mi": {"neural head": "head", "probing": "probing", "probing, MI + gap": "probing-gap"},
+    "mi": {
+        "neural head": "head",
+        "neural head, upper quantile": "head-upper",
+        "probing": "probing",
+        "probing, MI + gap": "probing-gap",
+    },
+    "pmi": {"pointwise head": "pointwise-head", "probing, pointwise": "probing-pointwise"},
     "tv": {"probing, variation": "probing-tv"},
     "attention": {"attention": "attention"},
     "structure": {"rules of the game": "structure"},
