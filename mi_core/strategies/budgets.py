@@ -107,7 +107,8 @@ def pointwise(
     assert view.mi is not None
     budget = beta + kappa * float(view.entropy[view.masked].sum())
     own, coupling = distortion(view), torch.zeros_like(view.entropy)
-    waiting, taken, left = view.masked.clone(), [], budget
+    waiting, left = view.masked.clone(), budget
+    taken: list[int] = []
     while bool(waiting.any()):
         order = own + coupling + lean * view.entropy
         i = int(order.masked_fill(~waiting, torch.inf).argmin())
