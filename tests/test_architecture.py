@@ -27,8 +27,8 @@ LEVELS = [  # a module or package may import only from levels above its own line
         *{"evaluation", "training", "teaching", "postmortem", "stepcost", "coupling", "comparison"},
         *{"differential", "protein_view"},
     },
-    {"report", "game"},
-    {"standings", "cli_likelihood"},
+    {"report", "game", "tuning", "diagonal_bench"},
+    {"standings", "cli_likelihood", "cli_finetune"},
     {"cli"},
     {"__main__"},
 ]

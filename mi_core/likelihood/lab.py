@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from mi_core.errors import InputError
 from mi_core.likelihood.curves import MAX_ENUMERATED, Curve, curve, exact_information
 from mi_core.likelihood.estimates import PASSES, Race, race
@@ -88,3 +90,9 @@ def of_symbols(model: Model, text: str) -> Question:
     """
     tokens: Row = model.vocab.encode(text.strip())
     return ask(model, tokens)
+
+
+def random_context(tokens: Row, part: float, *, seed: int) -> tuple[int, ...]:
+    """A random share of the positions to give, the same for the same seed; one position at least stays open."""
+    order = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(seed))
+    return tuple(sorted(order[: min(round(part * len(tokens)), len(tokens) - 1)].tolist()))

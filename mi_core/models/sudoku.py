@@ -28,6 +28,7 @@ class SudokuConfig:
     width: int = 128
     n_heads: int = 4
     feedforward: int = 512
+    cells: bool = False  # also tell each cell from all others by an embedding of its own, as a tuned model does
 
     def to_dict(self) -> dict[str, int]:
         """Plain values for the header of a weight file."""
@@ -87,6 +88,9 @@ class SudokuNetwork(nn.Module):
         self.box_embedding = nn.Embedding(9, config.width)
         for embedding in self.children():
             nn.init.normal_(embedding.weight, std=0.5)  # type: ignore[arg-type]
+        self.cell_embedding = nn.Embedding(CELLS, config.width) if config.cells else None
+        if self.cell_embedding is not None:  # from zero: the network starts as the one without it
+            nn.init.zeros_(self.cell_embedding.weight)
         cell = torch.arange(CELLS)
         self.register_buffer("row", cell // 9, persistent=False)
         self.register_buffer("column", cell % 9, persistent=False)
@@ -104,6 +108,8 @@ class SudokuNetwork(nn.Module):
     def inspect(self, tokens: Tensor) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
         """As `forward`, with the states after the embedding and each block and the attention weights of each block."""
         place = self.row_embedding(self.row) + self.column_embedding(self.column) + self.box_embedding(self.box)
+        if self.cell_embedding is not None:
+            place = place + self.cell_embedding.weight
         x = self.token_embedding(tokens) + place
         layers, attention = [x], []
         for block in self.blocks:
