@@ -20,7 +20,7 @@ def add_commands(
     tune = command(train, "finetune", _train, "tune the Sudoku model to diagonal Sudoku; resumes")
     tune.add_argument("--out", type=Path, default=Path(f"runs/{catalog.TUNED}.safetensors"))
     tune.add_argument("--base", type=Path, default=catalog.SUDOKU_FILE, help="weights to tune; loading wants the same")
-    tune.add_argument("--steps", type=positive, default=3_000)
+    tune.add_argument("--steps", type=positive, default=1_500)
     tune.add_argument("--minutes", type=float, help="end by working time instead of steps")
     tune.add_argument("--grids", type=positive, default=3_000, help="base grids to generate and train on")
     tune.add_argument("--rank", type=positive, default=8, help="of the update of each matrix")

@@ -51,7 +51,7 @@ def bench_tuning(model: Model, reference: Model, *, grids: int, puzzles: int, se
 
     Args:
         grids: unseen diagonal grids; their masked states, and rewards against ordinary grids.
-        puzzles: unseen puzzles that the rules of diagonal Sudoku solve uniquely, decoded a cell at a time.
+        puzzles: unseen puzzles with one solution by the rules of diagonal Sudoku, decoded a cell at a time.
     """
     boards, solved = generator.puzzles(max(grids, puzzles), low=45, high=60, seed=seed, tries=1, units=DIAGONAL_UNITS)
     _, ordinary = generator.puzzles(grids, low=45, high=60, seed=seed, tries=1)
@@ -137,4 +137,4 @@ def _solved(model: Model, boards: NDArray[np.uint8], grids: NDArray[np.uint8], t
     for trace, grid in zip(decode(model, states, "sequential", temperature=0.0), grids, strict=True):
         right += torch.equal(torch.tensor(trace.tokens), from_digits(grid.tolist()))
     found, interval = share(right, len(boards))
-    return {"share": found, "interval": interval}
+    return {"share": found, "share_ci": interval}

@@ -1,8 +1,8 @@
 """A tuned Sudoku model, kept as what it adds to the weights it was tuned from: low-rank updates of the matrices.
 
 For a matrix W (m, n) of a block the file holds `left` (m, r) and `right` (r, n), and W + left right is what the tuned
-model multiplies by; smaller parameters hold their whole difference. Cells get an embedding of their own, zero in the
-base: from row, column and box alone the diagonals would be hard to tell (LoRA, arXiv 2106.09685).
+model multiplies by (LoRA, arXiv 2106.09685); smaller parameters hold their whole difference. Each diagonal gets an
+embedding, zero in the base, as rows, columns and boxes have theirs.
 """
 
 import hashlib
@@ -23,6 +23,10 @@ KIND = "sudoku-update"
 LEFT, RIGHT, CHANGE = ".left", ".right", ".change"
 
 
+_MIX = 0.5 / 8**0.5 * torch.tensor([[1, 1, 1, 1, -1, -1, -1, -1, 0], [1, -1, 1, -1, 1, -1, 1, -1, 0]])
+"""How much of each row's embedding, less the mean, either diagonal starts with: half of one in all, and orthogonal."""
+
+
 class LowRank(nn.Module):
     """W -> W + left right; starts as W itself."""
 
@@ -37,8 +41,15 @@ class LowRank(nn.Module):
 
 
 def tunable(base: SudokuNetwork, rank: int) -> SudokuNetwork:
-    """A copy of `base` that computes the same, with an embedding of each cell; its matrices move in `rank` only."""
-    network = _with_cells(base)
+    """A copy of `base` with an embedding of each diagonal; its matrices start as they are and move in `rank` only.
+
+    The embeddings start as mixtures of the rows': heads that look for cells of their own row then look for cells of
+    their own diagonal too, if faintly. From zero the gradient hardly moves them, and at random it moves slowly.
+    """
+    network = _with_diagonals(base)
+    assert network.diagonal_embedding is not None
+    rows = network.row_embedding.weight.detach()
+    network.diagonal_embedding.weight.data = _MIX @ (rows - rows.mean(0))
     for block in network.blocks:
         for layer in block.modules():
             if isinstance(layer, nn.Linear):
@@ -47,17 +58,17 @@ def tunable(base: SudokuNetwork, rank: int) -> SudokuNetwork:
     return network
 
 
-def _with_cells(base: SudokuNetwork) -> SudokuNetwork:
-    """A trainable copy in float32, the embedding of the cells zero unless the base has one."""
-    network = SudokuNetwork(replace(base.config, cells=True))
+def _with_diagonals(base: SudokuNetwork) -> SudokuNetwork:
+    """A trainable copy, the embeddings of the diagonals zero unless the base has some."""
+    network = SudokuNetwork(replace(base.config, diagonals=True))
     missing, _ = network.load_state_dict(base.state_dict(), strict=False)
-    assert set(missing) <= {"cell_embedding.weight"}
+    assert set(missing) <= {"diagonal_embedding.weight"}
     return network
 
 
 def update_of(network: SudokuNetwork, base: SudokuNetwork) -> dict[str, Tensor]:
     """What a network made by `tunable` adds to its base, float32; merged it is that network."""
-    before, out = _with_cells(base).state_dict(), {}
+    before, out = _with_diagonals(base).state_dict(), {}
     for name, value in network.state_dict().items():
         layer, _, part = name.rpartition(".parametrizations.weight.")
         if not layer:
@@ -73,7 +84,7 @@ def merged(base: SudokuNetwork, update: Mapping[str, Tensor], path: Path) -> Sud
     Raises:
         FormatError: names or shapes that do not fit the base.
     """
-    network = _with_cells(base)
+    network = _with_diagonals(base)
     tensors = dict(network.state_dict())
     try:
         for name, value in update.items():

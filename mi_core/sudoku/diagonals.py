@@ -50,3 +50,11 @@ def diagonal_symmetries(rng: np.random.Generator, count: int) -> tuple[NDArray[n
     flip = rng.random(count) < 0.5
     cell[flip] = cell[flip].transpose(0, 2, 1)
     return cell.reshape(count, CELLS), np.argsort(rng.random((count, 9)), axis=1)
+
+
+_KEEPS = "718536249642798351953124678294853167536417982871269435367982514189645723425371896"
+EXAMPLES = {
+    "diagonal": ("A grid that keeps the diagonals", _KEEPS),
+    "ordinary": ("The same, its first two rows exchanged", _KEEPS[9:18] + _KEEPS[:9] + _KEEPS[18:]),
+}
+"""Full grids by name: title, 81 digits. Rows of a band may be exchanged by the rules of Sudoku, not by the new one."""

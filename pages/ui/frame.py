@@ -16,6 +16,7 @@ PAGES = [  # script, name, icon
     ("pages/4_Be_the_decoder.py", "Be the decoder", ":material/touch_app:"),
     ("pages/5_Proteins.py", "Proteins", ":material/biotech:"),
     ("pages/6_Likelihood.py", "Likelihood", ":material/functions:"),
+    ("pages/8_What_did_the_tuning_change.py", "What did the tuning change?", ":material/compare_arrows:"),
 ]
 
 

@@ -19,8 +19,13 @@ _SCRIPT = viewer_script.loader()
 _DELIVER = _SCRIPT and st.components.v2.component("mi_3dmol", html="<span></span>\n", js=_SCRIPT)
 
 
-def protein_bench(data: dict[str, Any], *, key: str, on_mask: Callable[[], None], on_pin: Callable[[], None]) -> None:
-    """Draw it. In a callback, `st.session_state[key]` holds what came: `mask` or `pin`."""
+def deliver_viewer(key: str) -> bool:
+    """Send the 3D viewer's script to the page once; whether there is one."""
     if _DELIVER:
         _DELIVER(key=f"{key}_script", height=1)
-    _MOUNT(data={**data, "script": bool(_DELIVER)}, key=key, on_mask_change=on_mask, on_pin_change=on_pin)
+    return bool(_DELIVER)
+
+
+def protein_bench(data: dict[str, Any], *, key: str, on_mask: Callable[[], None], on_pin: Callable[[], None]) -> None:
+    """Draw it. In a callback, `st.session_state[key]` holds what came: `mask` or `pin`."""
+    _MOUNT(data={**data, "script": deliver_viewer(key)}, key=key, on_mask_change=on_mask, on_pin_change=on_pin)

@@ -44,7 +44,8 @@ function makePairMap(host, options) {
   }
 
   // view = { size, labels, title, open: booleans, upper(i, j), lower(i, j) -> [r,g,b] or [r,g,b,a] or null; or null where
-  //   there is nothing yet; upperNote, lowerNote; marks: [i, j, right] on the lower triangle; bar: { high, unit } }
+  //   there is nothing yet; upperNote, lowerNote; marks: [i, j, right] on the lower triangle;
+  //   bar: { high, unit, low: 0 unless given, colour: cividis unless given } }
   function draw(next) {
     view = next || view;
     if (!view || !wrap.clientWidth) return;
@@ -171,20 +172,22 @@ function makePairMap(host, options) {
     drawBar(pen, look);
   }
 
+  function barColour(x) { return (view.bar.colour || cividis)(x); }
+  function limit(x) { return x ? x.toFixed(Math.abs(x) < 0.1 ? 3 : 2).replace("-", "−") : "0"; }
   function drawBar(pen, look) {
     const { left, top, side, ratio } = geometry;
     const y = top + side + 9 * ratio, width = Math.min(side * 0.4, 200 * ratio);
     for (let k = 0; k < width; k++) {
-      pen.fillStyle = css(cividis(k / (width - 1)));
+      pen.fillStyle = css(barColour(k / (width - 1)));
       pen.fillRect(left + k, y, 1.5, 9 * ratio);
     }
     pen.fillStyle = look.ink;
     pen.font = `${Math.round(11 * ratio)}px ${look.font}`;
     pen.textBaseline = "top";
     pen.textAlign = "left";
-    pen.fillText("0", left, y + 13 * ratio);
+    pen.fillText(limit(view.bar.low || 0), left, y + 13 * ratio);
     pen.textAlign = "right";
-    pen.fillText(`${view.bar.high.toFixed(view.bar.high < 0.1 ? 3 : 2)}`, left + width, y + 13 * ratio);
+    pen.fillText(limit(view.bar.high), left + width, y + 13 * ratio);
     pen.textAlign = "left";
     const room = side - width - 10 * ratio;
     if (pen.measureText(view.bar.unit).width <= room) pen.fillText(view.bar.unit, left + width + 10 * ratio, y - ratio);
@@ -267,14 +270,14 @@ function makePairMap(host, options) {
       if (right === 1) return `<rect x="${x - half}" y="${y - half}" width="${2 * half}" height="${2 * half}" fill="${RIGHT}"/>`;
       return `<path d="M${x - half} ${y - half}L${x + half} ${y + half}M${x - half} ${y + half}L${x + half} ${y - half}" stroke="${right === 0 ? WRONG : UNKNOWN}" stroke-width="1.6"/>`;
     });
-    const stops = [0, 0.25, 0.5, 0.75, 1].map((t) => `<stop offset="${t}" stop-color="${css(cividis(t))}"/>`);
+    const stops = [0, 0.25, 0.5, 0.75, 1].map((t) => `<stop offset="${t}" stop-color="${css(barColour(t))}"/>`);
     return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 660 700" font-family="sans-serif" font-size="11" fill="${look.ink}">` +
       `<defs><linearGradient id="g">${stops.join("")}</linearGradient></defs><rect width="660" height="700" fill="${look.paper}"/>` +
       `<text x="${x0}" y="18" font-size="13" font-weight="600">${safe(view.title)}</text>` +
       `<image x="${x0}" y="${y0}" width="600" height="600" image-rendering="pixelated" href="${pixels().toDataURL()}"/>` +
       `${marks.join("")}<rect x="${x0}" y="${y0}" width="600" height="600" fill="none" stroke="${look.ink}"/>${words.join("")}` +
-      `<rect x="${x0}" y="656" width="200" height="9" fill="url(#g)"/><text x="${x0}" y="680">0</text>` +
-      `<text x="${x0 + 200}" y="680" text-anchor="end">${view.bar.high.toFixed(3)}</text><text x="${x0 + 212}" y="665">${safe(view.bar.unit)}</text></svg>`;
+      `<rect x="${x0}" y="656" width="200" height="9" fill="url(#g)"/><text x="${x0}" y="680">${limit(view.bar.low || 0)}</text>` +
+      `<text x="${x0 + 200}" y="680" text-anchor="end">${limit(view.bar.high)}</text><text x="${x0 + 212}" y="665">${safe(view.bar.unit)}</text></svg>`;
   }
   return { draw, point, svg, canvas, root: wrap, measured: () => geometry };
 }
