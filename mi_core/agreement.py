@@ -54,6 +54,29 @@ def compare(estimate: MIResult, truth: MIResult) -> Agreement:
     return agreement(estimate.mi[truth.pairs], truth.mi[truth.pairs])
 
 
+def precision_at_top(estimate: Tensor, truth: Tensor, k: int) -> float:
+    """Share of the k largest true values among the k largest estimates, (K,) each. NaN without any.
+
+    Where several true values tie at the edge, any of them counts.
+    """
+    k = min(k, len(truth))
+    if k < 1:
+        return float("nan")
+    chosen = estimate.sort(descending=True, stable=True).indices[:k]
+    edge = truth.sort(descending=True).values[k - 1]
+    return float((truth[chosen] >= edge).double().mean())
+
+
+def auroc(scores: Tensor, positive: Tensor) -> float:
+    """Chance that a positive entry (K,) scores higher than another, ties counting half. NaN if all are of one kind."""
+    hits, misses = int(positive.sum()), int((~positive).sum())
+    if not hits or not misses:
+        return float("nan")
+    ranks = stats.rankdata(scores.double().numpy())
+    above = float(ranks[positive.numpy()].sum()) - hits * (hits + 1) / 2
+    return above / (hits * misses)
+
+
 def peer_pairs(result: MIResult) -> Tensor:
     """(N, N) bool: the open pairs i < j of a Sudoku board that share a row, column or box.
 

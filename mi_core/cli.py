@@ -16,11 +16,13 @@ from tqdm import tqdm
 
 from mi_core import catalog, cli_finetune, cli_likelihood
 from mi_core.agreement import peer_matrix
+from mi_core.cli_estimators import NAMES, bench_estimators_command, estimate_with, samples_command
+from mi_core.cli_labels import describe_labels, make_labels_command, train_head_command
 from mi_core.coupling import Case, MapRecipe, bench_contacts, chain_case, family_case
 from mi_core.decoding import MISource, decode
 from mi_core.errors import InputError, MiCoreError, SettingError, UnknownName
 from mi_core.evaluation import Contestant, bench_estimator, bench_generate, bench_speed, bench_sudoku
-from mi_core.head import VARIANTS, estimate
+from mi_core.head import VARIANTS, MIHead, estimate
 from mi_core.inputs import read_input
 from mi_core.models.protocol import Model
 from mi_core.probing import FORMS, probe
@@ -79,6 +81,8 @@ def _mi(arguments: argparse.Namespace) -> Answer:
     tokens = read_input(model, arguments.input, mask=arguments.mask, seed=arguments.seed)
     if arguments.estimator == "head":
         result = estimate(model, _head(arguments), tokens)
+    elif arguments.estimator != "probing":
+        result = estimate_with(arguments.estimator, arguments.param, model, tokens, _head_of(arguments))
     else:
         result = _probe_with_bar(arguments, model, tokens)
     if arguments.out:
@@ -291,31 +295,6 @@ def _train_proteins(arguments: argparse.Namespace) -> Answer:
     return {"out": str(out)}, f"Weights written to {out}."
 
 
-def _train_head(arguments: argparse.Namespace) -> Answer:
-    from mi_core.training.head import HeadTraining, train_head
-    from mi_core.training.labels import make_labels, symmetric_labels
-
-    if arguments.model != "sudoku":
-        raise InputError("Only model sudoku has label states to train a head on.")
-    path = arguments.weights or catalog.SUDOKU_FILE
-    model = catalog.load_model("sudoku", weights=path)
-    fast = catalog.load_model("sudoku", weights=path, low_precision=True)
-    out = arguments.out or catalog.head_file("sudoku", arguments.variant)
-    labels = make_labels(fast, arguments.labels, shards=arguments.shards, minutes=arguments.label_minutes, report=_log)
-    settings = HeadTraining(
-        variant=arguments.variant,
-        epochs=arguments.epochs,
-        minutes=arguments.minutes,
-        seed=arguments.seed,
-        start=str(arguments.start) if arguments.start else None,
-    )
-    origin = {
-        "data": "probed MI (mass .995, 12 positions a state) of half random, half decoding states of our generator"
-    }
-    train_head(model, labels, out, settings, augment=symmetric_labels, report=_log, origin=origin)
-    return {"out": str(out), "states": len(labels)}, f"Head written to {out}."
-
-
 def _report(arguments: argparse.Namespace) -> Answer:
     text = tables(arguments.folder)
     return {"markdown": text}, text
@@ -355,6 +334,16 @@ def _model(arguments: argparse.Namespace) -> Model:
 
 def _head(arguments: argparse.Namespace) -> Any:
     return catalog.load_head(arguments.model, arguments.variant, weights=arguments.head_weights)
+
+
+def _head_of(arguments: argparse.Namespace) -> Callable[[str], MIHead]:
+    return lambda variant: catalog.load_head(arguments.model, variant, weights=arguments.head_weights)
+
+
+def _bench_estimators(arguments: argparse.Namespace) -> Answer:
+    model = _model(arguments)
+    tokens = read_input(model, arguments.input, mask=arguments.mask, seed=arguments.seed)
+    return bench_estimators_command(model, tokens, _head_of(arguments))
 
 
 def _contestants(arguments: argparse.Namespace) -> list[Contestant]:
@@ -423,7 +412,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(mi)
     _add_input(mi)
     mi.add_argument("--seed", type=int, default=0, help="of a mask that is drawn")
-    mi.add_argument("--estimator", choices=["probing", "head"], default="probing")
+    mi.add_argument("--estimator", choices=NAMES, default="probing")
+    mi.add_argument("--param", action="append", default=[], metavar="KEY=VALUE", help="of other estimators")
     mi.add_argument("--form", default="averaged", help=f"one of {', '.join(FORMS)}")
     mi.add_argument("--mass", type=float, default=0.99, help="probability that the tried tokens must carry (1: all)")
     mi.add_argument("--min-entropy", type=float, default=0.0, help="leave out positions with less entropy (nats)")
@@ -475,13 +465,17 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(estimator)
     estimator.add_argument("--states", type=_positive, default=100)
     estimator.add_argument("--seed", type=int, default=90_001)
+    estimators = _command(bench, "estimators", _bench_estimators, "every estimator against the truth of one state")
+    _add_model(estimators)
+    _add_input(estimators)
+    estimators.add_argument("--seed", type=int, default=0, help="of a mask that is drawn")
     speed = _command(bench, "speed", _bench_speed, "wall-clock ratios in one run")
     _add_model(speed)
     speed.add_argument("--repeats", type=_positive, default=3)
     likelihood = cli_likelihood.add_commands(commands, bench, _command, _add_model)
     train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")
     finetune = cli_finetune.add_commands(train, bench, _command, _positive, _Bar)
-    for measured in (sudoku, generate, protein, estimator, speed, likelihood, finetune):
+    for measured in (sudoku, generate, protein, estimator, estimators, speed, likelihood, finetune):
         measured.add_argument("--record", type=Path, help="also store the result with command, date and machine")
 
     mdm = _command(train, "sudoku-mdm", _train_sudoku, "the Sudoku model, from nothing; resumes")
@@ -500,7 +494,7 @@ def _parser() -> argparse.ArgumentParser:
     family = _command(train, "family", _train_proteins, "a small ESM-C on a family of your own; resumes")
     _add_protein_training(family, width=128, heads=4, layers=4)
     family.add_argument("--out", type=Path, default=Path("runs/family.safetensors"))
-    head = _command(train, "head", _train_head, "the MI head of a model; labels resume")
+    head = _command(train, "head", train_head_command, "the MI head of a model; labels resume")
     _add_model(head)
     head.add_argument("--out", type=Path)
     head.add_argument("--labels", type=Path, default=Path("runs/labels"), help="folder of label shards")
@@ -510,6 +504,13 @@ def _parser() -> argparse.ArgumentParser:
     head.add_argument("--epochs", type=_positive, default=30)
     head.add_argument("--minutes", type=float)
     head.add_argument("--seed", type=int, default=3)
+
+    samples = _command(commands, "samples", samples_command, "the MI of two columns of samples")
+    samples.add_argument("file", type=Path, help="CSV of two columns, numbers or words")
+    samples.add_argument("--seed", type=int, default=0, help="of the halves that the interval comes from")
+    labels = _command(commands, "labels", make_labels_command, "probed MI of many states, to train a head on; resumes")
+    _add_model(labels)
+    describe_labels(labels)
 
     report = _command(commands, "report", _report, "the stored benchmark results as Markdown tables")
     report.add_argument("--folder", type=Path, default=catalog.ASSETS / "results")

@@ -239,6 +239,7 @@ def config_for(variant: str, output: ModelOutput) -> HeadConfig:
 def predict(head: MIHead, model: Model, tokens: Tensor, output: ModelOutput) -> PairBatch:
     """MI of B sequences from a pass that was made already, (B, N, N) float64, symmetric."""
     check_fit(head, model, output)
+    head = head.to(output.hidden.device)
     masked = tokens.to(output.hidden.device) == model.vocab.mask_id
     parts = [slice(k, k + _CHUNK) for k in range(0, len(tokens), _CHUNK)]
     return torch.cat([head(rows_of(output, p), masked[p]).double() for p in parts])

@@ -55,6 +55,7 @@ class MIResult:
     settings: dict[str, Any] = field(default_factory=dict)
     lower: PairMatrix | None = None  # certified interval around the value that full probing would give
     upper: PairMatrix | None = None
+    error: PairMatrix | None = None  # standard error, where the estimate is a mean over draws
     probes: ProbeDetails | None = None
 
     @property

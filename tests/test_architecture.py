@@ -20,15 +20,15 @@ LEVELS = [  # a module or package may import only from levels above its own line
     {"vocab", "information", "weights"},
     {"results", "sudoku", "proteins"},
     {"models"},
-    {"probing", "head", "selection", "agreement"},
-    {"strategies", "likelihood"},
+    {"probing", "head", "selection", "agreement", "samples"},
+    {"strategies", "likelihood", "estimators"},
     {"decoding", "sources", "catalog", "inputs"},
     {
         *{"evaluation", "training", "teaching", "postmortem", "stepcost", "coupling", "comparison"},
         *{"differential", "protein_view"},
     },
     {"report", "game", "tuning", "diagonal_bench"},
-    {"standings", "cli_likelihood", "cli_finetune"},
+    {"standings", "cli_likelihood", "cli_finetune", "cli_labels", "cli_estimators"},
     {"cli"},
     {"__main__"},
 ]

@@ -190,7 +190,7 @@ WATER = b"HETATM    1  O   HOH A   1       1.000   1.000   1.000  1.00  0.00    
         ("water.pdb", WATER, "no protein"),
         ("broken.pdb", b"ATOM  broken\n", "damaged"),
         ("hostile.pdb", HOSTILE, ""),
-        ("bomb.pdb.gz", gzip.compress(b"A" * 30_000_000), "10 MB"),
+        ("bomb.pdb.gz", gzip.compress(b"A" * 30_000_000, mtime=0), "10 MB"),
         ("bad.fasta", b">x\nAC1\n", "'1'"),
         ("photo.png", b"\x89PNG\x00\x00", "text"),
     ],

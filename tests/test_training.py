@@ -36,7 +36,7 @@ SMALL = SudokuConfig(n_layers=1, width=16, n_heads=2, feedforward=32)
 
 
 def _settings(steps: int) -> SudokuTraining:
-    return SudokuTraining(steps=steps, batch=8, grids=20, warmup=5, checkpoint_every=6, network=SMALL)
+    return SudokuTraining(steps=steps, batch=8, grids=20, held_out=8, warmup=5, checkpoint_every=6, network=SMALL)
 
 
 def _losses(lines: list[str]) -> list[float]:
@@ -62,7 +62,15 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
     lines: list[str] = []
     network = SudokuConfig(n_layers=2, width=48, n_heads=4, feedforward=96)
     settings = SudokuTraining(
-        steps=300, batch=32, grids=50, warmup=20, solving=0.0, average=0.9, checkpoint_every=300, network=network
+        steps=300,
+        batch=32,
+        grids=50,
+        held_out=32,
+        warmup=20,
+        solving=0.0,
+        average=0.9,
+        checkpoint_every=300,
+        network=network,
     )
     train_sudoku_mdm(tmp_path / "m.safetensors", settings, report=lines.append)
     losses = _losses([line for line in lines if line.startswith("step")])

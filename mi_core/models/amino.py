@@ -66,17 +66,26 @@ class AminoModel:
         if not 1 <= tokens.shape[1] <= self.longest:
             raise InputError(f"Model {self.name} takes 1 to {self.longest} residues, got {tokens.shape[1]}.")
         logits, states = self._inner(tokens.to(self.device))
-        everything = F.log_softmax(logits.double(), dim=-1)
-        ours = everything[..., list(self.alphabet.amino_acids)]
-        inside = ours.logsumexp(-1)
-        log_probs = clamp_revealed(ours - inside[..., None], tokens.to(self.device), self.vocab)
+        among_ours, inside = self._renormalised(logits)
+        log_probs = clamp_revealed(among_ours, tokens.to(self.device), self.vocab)
         return ModelOutput(log_probs, states[-1], states[:-1], outside=-torch.expm1(inside))
+
+    def _renormalised(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities over the 20 (B, N, 20) and the log of the mass that they have together (B, N)."""
+        ours = F.log_softmax(logits.double(), dim=-1)[..., list(self.alphabet.amino_acids)]
+        inside = ours.logsumexp(-1)
+        return ours - inside[..., None], inside
+
+    def _around(self, tokens: Tensor) -> tuple[Tensor, slice]:
+        """The network's own ids with what stands around the sequence, and where the sequence lies in them."""
+        around = self.alphabet
+        ids = self._ids.to(tokens.device)[tokens]
+        first, last = (ids.new_tensor(part).expand(len(ids), -1) for part in (around.before, around.after))
+        here = slice(len(around.before), len(around.before) + tokens.shape[1])
+        return torch.cat([first, ids, last], dim=1), here
 
     def _inner(self, tokens: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """As `run`, from our ids and cut back to the sequence itself."""
-        around = self.alphabet
-        ids = self._ids.to(self.device)[tokens]
-        first, last = (ids.new_tensor(part).expand(len(ids), -1) for part in (around.before, around.after))
-        logits, states = self.run(torch.cat([first, ids, last], dim=1))
-        here = slice(len(around.before), len(around.before) + tokens.shape[1])
+        ids, here = self._around(tokens)
+        logits, states = self.run(ids)
         return logits[:, here].float(), tuple(state[:, here].float() for state in states)

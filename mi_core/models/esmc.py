@@ -3,6 +3,7 @@
 A state dict says how wide and how deep its network is; all published ESM-C have heads of width 64.
 """
 
+import copy
 import os
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -10,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mi_core.errors import FormatError, InputError
 from mi_core.models.amino import Alphabet, AminoModel
 from mi_core.proteins.sequence import VOCAB
+from mi_core.shapes import Hidden, Tokens
 from mi_core.weights import fill_network, read_any
 
 KIND = "esmc"
@@ -44,6 +48,34 @@ class EsmcModel(AminoModel):
         with torch.autocast("cuda", dtype=torch.bfloat16) if on_gpu else nullcontext():
             output = self.network(sequence_tokens=ids)
         return output.sequence_logits, (*output.hidden_states, output.embeddings)
+
+    def embeddings(self) -> Float[Tensor, "V1 D"]:
+        """Of the 20 amino acids and the mask."""
+        table: Tensor = self.network.get_submodule("embed").weight  # type: ignore[assignment]
+        return table[self._ids.to(self.device)]
+
+    def log_probs_of(self, tokens: Tokens, embedded: Hidden) -> Float[Tensor, "B N V"]:
+        """See `Differentiable`; always in float32."""
+        ids, here = self._around(tokens.to(self.device))
+        embed = self.network.get_submodule("embed")
+        given = torch.cat([embed(ids[:, : here.start]), embedded, embed(ids[:, here.stop :])], dim=1)
+        # A copy that shares all weights: the network itself may be at work in another thread.
+        network: Any = copy.copy(self.network)
+        network._modules = {**self.network._modules, "embed": _Given(given)}
+        with sdpa_kernel(SDPBackend.MATH):  # the only one with forward-mode derivatives
+            logits = network(sequence_tokens=ids).sequence_logits
+        return self._renormalised(logits[:, here])[0]
+
+
+class _Given(nn.Module):
+    """Stands for an embedding layer and answers with embeddings that are known already."""
+
+    def __init__(self, embedded: Tensor) -> None:
+        super().__init__()
+        self.embedded = embedded
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.embedded
 
 
 def build_esmc(*, d_model: int, n_heads: int, n_layers: int) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.errors import InputError
@@ -51,6 +52,26 @@ class Model(Protocol):
         ...
 
     def __call__(self, tokens: Tokens) -> ModelOutput: ...
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """Optional: a model that can be asked what it would say of inputs between its symbols.
+
+    Whatever differentiates the marginals with respect to the input needs this; tables, which read symbols only, do not
+    have it. `log_probs_of` at the embeddings of `tokens` is the model's own answer, and can be differentiated.
+    """
+
+    def embeddings(self) -> Float[Tensor, "V1 D"]:
+        """Input embeddings of the V symbols and, last, of the mask."""
+        ...
+
+    def log_probs_of(self, tokens: Tokens, embedded: Hidden) -> Float[Tensor, "B N V"]:
+        """Log-probabilities over the V symbols, nats, when the network reads `embedded` in place of `tokens`.
+
+        Revealed positions are not clamped to their symbol.
+        """
+        ...
 
 
 def masked_positions(model: Model, tokens: Tokens) -> Masked:

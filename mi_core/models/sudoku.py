@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mi_core.errors import FormatError
 from mi_core.models.protocol import ModelOutput, check_tokens, clamp_revealed
-from mi_core.shapes import Tokens
+from mi_core.shapes import Hidden, Tokens
 from mi_core.sudoku.board import CELLS, VOCAB
 from mi_core.sudoku.diagonals import DIAGONALS
 from mi_core.weights import fill_network, load_weights
@@ -111,10 +112,14 @@ class SudokuNetwork(nn.Module):
 
     def inspect(self, tokens: Tensor) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
         """As `forward`, with the states after the embedding and each block and the attention weights of each block."""
+        return self.inspect_embedded(self.token_embedding(tokens))
+
+    def inspect_embedded(self, embedded: Tensor) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
+        """As `inspect`, of token embeddings (B, 81, D)."""
         place = self.row_embedding(self.row) + self.column_embedding(self.column) + self.box_embedding(self.box)
         if self.diagonal_embedding is not None:
             place = place + self.on_diagonal @ self.diagonal_embedding.weight
-        x = self.token_embedding(tokens) + place
+        x = embedded + place
         layers, attention = [x], []
         for block in self.blocks:
             x, weights = block(x, place)
@@ -153,6 +158,15 @@ class SudokuModel:
             logits, hidden, layers, attention = self.network.inspect(tokens)
         log_probs = clamp_revealed(F.log_softmax(logits.double(), dim=-1), tokens, self.vocab)
         return ModelOutput(log_probs, hidden, tuple(layers), tuple(attention))
+
+    def embeddings(self) -> Float[Tensor, "V1 D"]:
+        """Of the nine digits and the mask."""
+        return self.network.token_embedding.weight
+
+    def log_probs_of(self, tokens: Tokens, embedded: Hidden) -> Float[Tensor, "B N V"]:
+        """See `Differentiable`; always in float32."""
+        logits, _, _, _ = self.network.inspect_embedded(embedded)
+        return F.log_softmax(logits.double(), dim=-1)
 
 
 def load_sudoku(path: Path, *, low_precision: bool = False) -> SudokuModel:

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from mi_core.errors import InputError
-from mi_core.head import KIND, MIHead, build_head, config_for, load_head_file
+from mi_core.head import KIND, MIHead, build_head, config_for, load_head_file, rows_of
 from mi_core.models.protocol import Model, ModelOutput
-from mi_core.training.labels import LabelSet
+from mi_core.training.labels import PAD, LabelSet
 from mi_core.training.progress import Cancel, Clock, Report, cosine_with_warmup
 from mi_core.weights import WeightsHeader, read_header, save_weights
 
@@ -59,7 +60,7 @@ def train_head(
         origin: what the header says of the labels.
     """
     torch.manual_seed(settings.seed)
-    head = _first_head(settings, model(labels.tokens[:1]))
+    head = _first_head(settings, _features(model, labels.tokens[:1])).to(model.device)
     held = min(_HELD_OUT, max(1, len(labels) // 10))
     train = np.arange(held, len(labels))
     steps = settings.epochs * -(-len(train) // settings.batch)
@@ -75,9 +76,9 @@ def train_head(
         tokens, target = labels.tokens[at], labels.mi[at].float()
         if augment is not None:
             tokens, target = augment(rng, tokens, target)
-        masked = tokens == model.vocab.mask_id
         features = _features(model, tokens)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        masked, target = (tokens == model.vocab.mask_id).to(model.device), target.to(model.device)
+        with torch.autocast(model.device.type, dtype=torch.bfloat16):
             predicted = head(features, masked)
         loss = _loss(predicted.float(), target, masked)
         optimiser.zero_grad()
@@ -131,13 +132,47 @@ def _batches(
 
 
 def _features(model: Model, tokens: Tensor) -> ModelOutput:
-    """One pass. Clones: what a frozen model computes in inference mode may not enter autograd."""
-    o = model(tokens)
+    """One pass for each length among `tokens` (B, N), whose ends may be padded; zeros behind the end of a sequence.
+
+    Clones: what a frozen model computes in inference mode may not enter autograd.
+    """
+    lengths = (tokens != PAD).sum(1)
+    if bool((lengths == tokens.shape[1]).all()):
+        return _cloned(model(tokens))
+    parts, order = [], []
+    for length in sorted(set(lengths.tolist())):
+        at = (lengths == length).nonzero()[:, 0]
+        parts.append(_with_room(model(tokens[at, :length]), tokens.shape[1] - length))
+        order.append(at)
+    return rows_of(_joined(parts), torch.cat(order).argsort())
+
+
+def _cloned(o: ModelOutput) -> ModelOutput:
     return ModelOutput(
         o.log_probs.clone(),
         o.hidden.clone(),
         tuple(layer.clone() for layer in o.layers),
         tuple(weights.clone() for weights in o.attention),
+    )
+
+
+def _with_room(o: ModelOutput, room: int) -> ModelOutput:
+    """A pass as if its sequences had `room` more positions, of zeros: nobody's marginals, and nobody looks at them."""
+    along = (0, 0, 0, room)
+    return ModelOutput(
+        pad(o.log_probs, along),
+        pad(o.hidden, along),
+        tuple(pad(layer, along) for layer in o.layers),
+        tuple(pad(weights, (0, room, 0, room)) for weights in o.attention),
+    )
+
+
+def _joined(parts: list[ModelOutput]) -> ModelOutput:
+    return ModelOutput(
+        torch.cat([o.log_probs for o in parts]),
+        torch.cat([o.hidden for o in parts]),
+        tuple(torch.cat(layers) for layers in zip(*(o.layers for o in parts), strict=True)),
+        tuple(torch.cat(weights) for weights in zip(*(o.attention for o in parts), strict=True)),
     )
 
 
@@ -162,7 +197,8 @@ def _r2(head: MIHead, model: Model, labels: LabelSet, at: Tensor) -> float:
         tokens, target = labels.tokens[part], labels.mi[part].float()
         masked = tokens == model.vocab.mask_id
         pairs = _labelled(target, masked)
-        guess.append(head(model(tokens), masked)[pairs].double())
+        masked, pairs, target = (part.to(model.device) for part in (masked, pairs, target))
+        guess.append(head(_features(model, tokens), masked)[pairs].double())
         truth.append(target[pairs].double())
     y, f = torch.cat(truth), torch.cat(guess)
     return float(1 - ((y - f) ** 2).sum() / ((y - y.mean()) ** 2).sum())

@@ -1,16 +1,22 @@
-"""Probed MI of many Sudoku states: what the head is trained on.
+"""Probed MI of many states: what the head is trained on.
 
-Half of the states are complete grids masked at random with a ratio from U[0, 1]; the others are met while decoding
-(puzzles, boards with several solutions, the empty board) by strategies of different boldness. Shards are written as
-they are made and never made twice; their content depends on the seed and the shard's number alone.
+Sudoku: half of the states are complete grids masked at random with a ratio from U[0, 1]; the others are met while
+decoding (puzzles, boards with several solutions, the empty board) by strategies of different boldness. Proteins:
+sequences of a FASTA file, and tables: draws from the table, both masked with a ratio from U[0, 1]. Shards are written
+as they are made and never made twice; their content depends on the recipe and the shard's number alone.
 
 A few positions of each state are probed, not all: the same passes then show the head many more states. A pair with one
 end probed carries the MI of that direction, and which end it is is chance, so that the best fit is the symmetric MI.
 """
 
 import os
+import zipfile
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,30 +24,59 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mi_core.decoding import decode
-from mi_core.errors import FormatError
+from mi_core.errors import FormatError, InputError, SettingError
+from mi_core.models.exact import ExactModel
 from mi_core.models.protocol import Model
 from mi_core.probing import probe
+from mi_core.proteins import sequence
 from mi_core.sudoku import generator
 from mi_core.sudoku.board import VOCAB
 from mi_core.training.progress import Cancel, Clock, Report
 from mi_core.training.sudoku_states import GridSet, random_symmetries, training_states
+from mi_core.vocab import Vocab
 
 SHARD = 64  # states
 PROBED = 12  # positions probed in each state
 LABEL_SEED = 7_000  # of shard 0; none of the shipped puzzle sets uses it
+SEED_STEP = 10  # between the seeds of two shards
+LONGEST = 256  # residues of a protein state; of a longer sequence a random stretch is taken
+PAD = -1  # behind the end of a sequence that is shorter than others of its set; 255 in files
+_PAD_IN_FILE = 255
 _BOLDNESS = (0.05, 0.3, 1.0, 3.0)  # gammas of the runs whose states are collected
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """States with their probed MI."""
+    """States with their probed MI, of one length or padded to the longest."""
 
-    tokens: Tensor  # (S, 81) int64
-    mi: Tensor  # (S, 81, 81) float16, nats; NaN where not labelled
+    tokens: Tensor  # (S, N) int64, `PAD` behind the end
+    mi: Tensor  # (S, N, N) float16, nats; NaN where not labelled
     from_decoding: Tensor  # (S,) bool
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @property
+    def lengths(self) -> Tensor:
+        """(S,) positions of each state."""
+        return (self.tokens != PAD).sum(1)
+
+
+@dataclass(frozen=True)
+class LabelRecipe:
+    """Everything that the content of a shard depends on, beside its number."""
+
+    model: str  # a name of `mi_core.catalog`
+    weights: str | None = None  # a weight file to take instead of the model's own
+    low_precision: bool = False
+    seed: int = LABEL_SEED
+    mass: float = 0.995
+    positions: int = PROBED  # probed in each state
+    sequences: tuple[str, ...] = ()  # of amino acids; for protein models
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mass <= 1:
+            raise SettingError(f"mass must be above 0 and at most 1, got {self.mass}.")
 
 
 def make_labels(
@@ -54,19 +89,19 @@ def make_labels(
     cancel: Cancel = lambda: False,
     minutes: float | None = None,
 ) -> LabelSet:
-    """Fill `folder` up to `shards` shards (or until the time is over) and read them all.
+    """Fill `folder` up to `shards` shards (or until the time is over) in this process and read them all.
 
     Raises:
         FormatError: the folder holds labels of another model.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    clock = Clock(shards, minutes)
+    clock, recipe = Clock(shards, minutes), LabelRecipe(model.name, mass=mass)
     for number in range(shards):
-        path = _shard_path(folder, number)
+        path = shard_path(folder, number)
         if cancel() or (clock.fraction(number) >= 1 and number > 0):
             break
         if not path.is_file():
-            _write_shard(model, path, number, mass)
+            write_shard(path, shard_bytes(model, recipe, number))
             report(f"labels: {(number + 1) * SHARD} states  left {clock.eta(number + 1)}")
     return read_labels(folder, model.name)
 
@@ -80,14 +115,85 @@ def read_labels(folder: Path, model: str) -> LabelSet:
     paths = sorted(folder.glob("shard-*.npz"))
     if not paths:
         raise FormatError(f"There are no label shards in {folder.name}.")
-    parts = []
-    for path in paths:
-        with np.load(path, allow_pickle=False) as file:
-            if str(file["model"]) != model:
-                raise FormatError(f"{path.name} holds labels of model {file['model']}, not {model}.")
-            parts.append((file["tokens"].astype(np.int64), file["mi"], file["decoding"]))
-    tokens, mi, decoding = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    parts = [_read_shard(path, model) for path in paths]
+    longest = max(tokens.shape[1] for tokens, _, _ in parts)
+    padded = [(_padded(t, longest, PAD), _padded(mi, longest, np.nan), d) for t, mi, d in parts]
+    tokens, mi, decoding = (np.concatenate(columns) for columns in zip(*padded, strict=True))
     return LabelSet(torch.from_numpy(tokens), torch.from_numpy(mi), torch.from_numpy(decoding))
+
+
+def _read_shard(path: Path, model: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    try:
+        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            made_for, tokens, mi, decoding = str(file["model"]), file["tokens"], file["mi"], file["decoding"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise FormatError(f"{path.name} is damaged; delete it and make the labels again.") from error
+    if made_for != model:
+        raise FormatError(f"{path.name} holds labels of model {made_for}, not {model}.")
+    numbers = tokens.astype(np.int64)
+    return np.where(numbers == _PAD_IN_FILE, PAD, numbers), mi, decoding
+
+
+def _padded(array: NDArray[Any], length: int, value: int | float) -> NDArray[Any]:
+    """Every axis but the first filled up to `length` with `value`."""
+    room = length - array.shape[1]
+    if room == 0:
+        return array
+    return np.pad(array, [(0, 0)] + [(0, room)] * (array.ndim - 1), constant_values=value)
+
+
+def shard_states(model: Model, recipe: LabelRecipe, number: int) -> tuple[list[Tensor], NDArray[np.bool_]]:
+    """The states of a shard and which of them were met while decoding.
+
+    Raises:
+        InputError: states of this kind of model are not known, or a protein model without sequences.
+    """
+    seed = recipe.seed + SEED_STEP * number
+    if model.vocab is VOCAB:
+        tokens, decoding = label_states(model, SHARD, seed=seed)
+        return list(tokens), decoding.numpy()
+    if model.vocab is sequence.VOCAB:
+        states = protein_states(recipe.sequences, number, seed=recipe.seed)
+    elif isinstance(model, ExactModel):
+        states = table_states(model, seed=seed)
+    else:
+        raise InputError(f"There are no label states for model {model.name}: neither Sudoku, protein nor table.")
+    return states, np.zeros(len(states), dtype=bool)
+
+
+def protein_states(sequences: Sequence[str], number: int, *, seed: int) -> list[Tensor]:
+    """One shard of sequences, each residue hidden with probability t ~ U[0, 1], at least two in each.
+
+    Shard after shard goes through all sequences in a random order, then through all again in another.
+
+    Raises:
+        InputError: no sequences.
+    """
+    if not sequences:
+        raise InputError("Labels of a protein model need sequences; name a FASTA file with --fasta.")
+    rng = np.random.default_rng([seed, number])
+    states = []
+    for k in range(number * SHARD, (number + 1) * SHARD):
+        again, place = divmod(k, len(sequences))
+        chosen = sequences[np.random.default_rng([seed, 1 + again, 0]).permutation(len(sequences))[place]]
+        begin = int(rng.integers(max(0, len(chosen) - LONGEST) + 1))
+        states.append(_hidden_at_random(rng, sequence.VOCAB.encode(chosen[begin : begin + LONGEST]), sequence.VOCAB))
+    return states
+
+
+def table_states(model: ExactModel, *, seed: int) -> list[Tensor]:
+    """One shard of draws from a table, each symbol hidden with probability t ~ U[0, 1], at least two in each."""
+    rng = np.random.default_rng(seed)
+    probs = model.table.probs
+    drawn = rng.choice(probs.numel(), size=SHARD, p=probs.flatten().numpy())
+    rows = np.stack(np.unravel_index(drawn, tuple(probs.shape)), axis=1)
+    return [_hidden_at_random(rng, torch.from_numpy(row.astype(np.int64)), model.vocab) for row in rows]
+
+
+def _hidden_at_random(rng: np.random.Generator, tokens: Tensor, vocab: Vocab) -> Tensor:
+    hidden = rng.random(len(tokens)) < rng.random()
+    hidden[rng.permutation(np.flatnonzero(~hidden))[: max(0, 2 - int(hidden.sum()))]] = True
+    return torch.where(torch.from_numpy(hidden), vocab.mask_id, tokens)
 
 
 def label_states(model: Model, count: int, *, seed: int) -> tuple[Tensor, Tensor]:
@@ -150,25 +256,40 @@ def symmetric_labels(rng: np.random.Generator, tokens: Tensor, mi: Tensor) -> tu
     return names.gather(1, tokens.gather(1, cell)), moved
 
 
-def _shard_path(folder: Path, number: int) -> Path:
+def shard_path(folder: Path, number: int) -> Path:
+    """Where a shard lies."""
     return folder / f"shard-{number:05d}.npz"
 
 
-def _write_shard(model: Model, path: Path, number: int, mass: float) -> None:
-    seed = LABEL_SEED + 10 * number
-    tokens, decoding = label_states(model, SHARD, seed=seed)
-    rng = np.random.default_rng(seed)
-    mi = np.stack([label(model, row, rng, mass=mass) for row in tokens])
+def shard_bytes(model: Model, recipe: LabelRecipe, number: int) -> bytes:
+    """The whole file of a shard; the same bytes for the same recipe and number."""
+    states, decoding = shard_states(model, recipe, number)
+    rng = np.random.default_rng(recipe.seed + SEED_STEP * number)
+    labels = [label(model, row, rng, mass=recipe.mass, count=recipe.positions)[None] for row in states]
+    longest = max(map(len, states))
+    tokens = [_padded(row.numpy()[None], longest, _PAD_IN_FILE) for row in states]
+    file = BytesIO()
+    np.savez_compressed(
+        file,
+        tokens=np.concatenate(tokens).astype(np.uint8),
+        mi=np.concatenate([_padded(mi, longest, np.nan) for mi in labels]),
+        decoding=decoding,
+        model=np.array(model.name),
+    )
+    return file.getvalue()
+
+
+def write_shard(path: Path, content: bytes) -> None:
+    """Write atomically: a shard is there as a whole or not at all."""
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        np.savez_compressed(
-            file, tokens=tokens.numpy().astype(np.uint8), mi=mi, decoding=decoding.numpy(), model=np.array(model.name)
-        )
+    part.write_bytes(content)
     os.replace(part, path)
 
 
-def label(model: Model, tokens: Tensor, rng: np.random.Generator, *, mass: float) -> NDArray[np.float16]:
-    """Probed MI of the pairs that touch one of `PROBED` positions drawn from the uncertain ones, (N, N); NaN elsewhere.
+def label(
+    model: Model, tokens: Tensor, rng: np.random.Generator, *, mass: float, count: int = PROBED
+) -> NDArray[np.float16]:
+    """Probed MI of the pairs that touch one of `count` positions drawn from the uncertain ones, (N, N); NaN elsewhere.
 
     A position that is all but certain depends on nothing: its pairs are labelled 0 without a pass.
     """
@@ -177,7 +298,7 @@ def label(model: Model, tokens: Tensor, rng: np.random.Generator, *, mass: float
     uncertain = masked & (base.exp().amax(-1).cpu() < mass)
     where = uncertain.nonzero()[:, 0].numpy()
     chosen = torch.zeros_like(masked)
-    chosen[rng.permutation(where)[:PROBED]] = True
+    chosen[rng.permutation(where)[:count]] = True
     mi = probe(model, tokens, mass=mass, positions=chosen, base=base).mi
     known = chosen | ~uncertain
     return torch.where(known[:, None] | known[None, :], mi, torch.nan).numpy().astype(np.float16)

@@ -91,10 +91,30 @@ def _general(path: Path | None, total: float) -> list[tuple[str, float]]:
     """General sequences of the 20 amino acids alone, with equal weights that sum to `total`."""
     if path is None:
         return []
+    found = _usable(path)
+    return [(letters, total / len(found)) for letters in found]
+
+
+def sequences_in(path: Path) -> list[str]:
+    """The sequences of a FASTA file that hold at least `SHORTEST` residues and nothing but the 20 amino acids.
+
+    Raises:
+        InputError: no such file, or none of its sequences is of that kind.
+        FormatError: not a text file.
+    """
+    found = _usable(path)
+    if not found:
+        raise InputError(
+            f"{path.name} holds no sequence of at least {SHORTEST} residues of the 20 amino acids; "
+            "give FASTA without gaps and unknown residues."
+        )
+    return found
+
+
+def _usable(path: Path) -> list[str]:
     text = read_text(path, limit=MAX_BYTES, what="sequence")
     found = ["".join(part.splitlines()[1:]).upper() for part in text.split(">") if part.strip()]
-    found = [letters for letters in found if len(letters) >= SHORTEST and set(letters) <= set(AMINO_ACIDS)]
-    return [(letters, total / len(found)) for letters in found]
+    return [letters for letters in found if len(letters) >= SHORTEST and set(letters) <= set(AMINO_ACIDS)]
 
 
 def sample_of(held: dict[str, list[str]], count: int, *, seed: int = 0) -> list[str]:

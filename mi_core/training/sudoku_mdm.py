@@ -30,6 +30,7 @@ class SudokuTraining(Schedule):
     hard: float = 0.5  # share of hard puzzles among the solving states
     start: str | None = None  # a weight file to start from instead of random weights
     grids: int = 20_000
+    held_out: int = 256  # states of further grids, for the losses that the header reports
     network: SudokuConfig = field(default_factory=SudokuConfig)
 
 
@@ -61,16 +62,16 @@ def train_sudoku_mdm(
     return out
 
 
-_HELD_OUT = 256  # states
 _HELD_OUT_SEED = 400_000  # added to the seed of the training grids
 
 
 def _unseen_states(settings: SudokuTraining) -> tuple[Tensor, Tensor, Tensor]:
     """States of grids that are not trained on, half of them solving states, as `training_states` gives them."""
     seed = settings.seed + _HELD_OUT_SEED
-    data = GridSet.generate(_HELD_OUT, seed=seed)
-    tokens, is_open, solving = training_states(np.random.default_rng(seed), data, _HELD_OUT, solving=0.5, hard=0.5)
-    return torch.from_numpy(tokens), torch.from_numpy(is_open), torch.from_numpy(solving)
+    data = GridSet.generate(settings.held_out, seed=seed)
+    states = training_states(np.random.default_rng(seed), data, settings.held_out, solving=0.5, hard=0.5)
+    tokens, is_open, solving = (torch.from_numpy(part) for part in states)
+    return tokens, is_open, solving
 
 
 @torch.no_grad()

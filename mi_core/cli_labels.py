@@ -1,0 +1,117 @@
+"""The commands `labels` and `train head`: probed MI of many states, and the head that learns from it."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from mi_core import catalog
+from mi_core.errors import InputError
+from mi_core.models.protocol import Model
+
+Answer = tuple[Any, str]
+
+
+def make_labels_command(arguments: argparse.Namespace) -> Answer:
+    """`labels`: fill a folder with shards, by several processes or on a cluster."""
+    from mi_core.training.label_farm import make_shards
+    from mi_core.training.labels import SHARD, LabelRecipe
+    from mi_core.training.protein_data import sequences_in
+
+    recipe = LabelRecipe(
+        arguments.model,
+        str(arguments.weights) if arguments.weights else None,
+        arguments.low_precision,
+        arguments.seed,
+        arguments.mass,
+        arguments.positions,
+        tuple(sequences_in(arguments.fasta)) if arguments.fasta else (),
+    )
+    made = make_shards(
+        recipe,
+        arguments.out,
+        shards=arguments.shards,
+        workers=arguments.workers,
+        engine=arguments.engine,
+        address=arguments.address,
+        report=_log,
+    )
+    values = {"out": str(arguments.out), "shards": arguments.shards, "made": made, "states": arguments.shards * SHARD}
+    return values, f"{made} shards made; {arguments.out} holds {arguments.shards} of {SHARD} states each."
+
+
+def train_head_command(arguments: argparse.Namespace) -> Answer:
+    """`train head`: on the shards of a folder; those of Sudoku are made on the way where they are missing."""
+    from mi_core.training.head import HeadTraining, train_head
+    from mi_core.training.label_farm import MANIFEST
+    from mi_core.training.labels import make_labels, read_labels, symmetric_labels
+
+    is_sudoku = arguments.model == "sudoku"
+    path = arguments.weights or (catalog.SUDOKU_FILE if is_sudoku else None)
+    model = catalog.load_model(arguments.model, weights=path)
+    if is_sudoku and not (arguments.labels / MANIFEST).is_file():
+        fast = catalog.load_model("sudoku", weights=path, low_precision=True)
+        labels = make_labels(
+            fast, arguments.labels, shards=arguments.shards, minutes=arguments.label_minutes, report=_log
+        )
+    else:
+        _check_folder(arguments.labels, model)
+        labels = read_labels(arguments.labels, model.name)
+    settings = HeadTraining(
+        variant=arguments.variant,
+        epochs=arguments.epochs,
+        minutes=arguments.minutes,
+        seed=arguments.seed,
+        start=str(arguments.start) if arguments.start else None,
+    )
+    out = arguments.out or catalog.head_file(arguments.model, arguments.variant)
+    augment = symmetric_labels if is_sudoku else None
+    train_head(model, labels, out, settings, augment=augment, report=_log, origin=_origin(arguments.labels, is_sudoku))
+    return {"out": str(out), "states": len(labels)}, f"Head written to {out}."
+
+
+def _check_folder(folder: Path, model: Model) -> None:
+    if not any(folder.glob("shard-*.npz")):
+        raise InputError(
+            f"There are no labels in {folder}; make them with `python -m mi_core labels --model {model.name} "
+            f"--out {folder}` (proteins: --fasta FILE)."
+        )
+
+
+def _origin(folder: Path, is_sudoku: bool) -> dict[str, Any]:
+    """What the header of the head says of its labels."""
+    import json
+
+    from mi_core.training.label_farm import MANIFEST
+
+    if (folder / MANIFEST).is_file():
+        return {"data": "probed MI", "labels": json.loads((folder / MANIFEST).read_text())}
+    where = "half random, half decoding states of our generator" if is_sudoku else "states of unknown origin"
+    return {"data": f"probed MI (mass .995, 12 positions a state) of {where}" if is_sudoku else f"probed MI of {where}"}
+
+
+def describe_labels(parser: argparse.ArgumentParser) -> None:
+    """The options of `labels` beside those of the model."""
+    from mi_core.training.label_farm import ENGINES
+    from mi_core.training.labels import LABEL_SEED, PROBED
+
+    parser.add_argument("--out", type=Path, required=True, help="folder of the shards; a started one is gone on with")
+    parser.add_argument("--shards", type=_at_least_one, default=16, help="shards of 64 states")
+    parser.add_argument("--fasta", type=Path, help="sequences whose states are labelled, for a protein model")
+    parser.add_argument("--workers", type=_at_least_one, default=1, help="processes on this machine")
+    parser.add_argument("--seed", type=int, default=LABEL_SEED)
+    parser.add_argument("--mass", type=float, default=0.995, help="of the tokens tried")
+    parser.add_argument("--positions", type=_at_least_one, default=PROBED, help="probed in each state")
+    parser.add_argument("--engine", choices=ENGINES, default="local", help="ray: a cluster (requirements-ray.txt)")
+    parser.add_argument("--address", help="of a running Ray cluster; one on this machine if left out")
+
+
+def _at_least_one(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

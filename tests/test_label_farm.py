@@ -1,0 +1,338 @@
+"""Labels of any model: their content, their folder, killed workers and drivers, and heads that learn from them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mi_core import catalog
+from mi_core.cli import main
+from mi_core.errors import FormatError, InputError, SettingError, UnknownName
+from mi_core.head import load_head_file
+from mi_core.models.esmc import KIND, EsmcModel, build_esmc
+from mi_core.proteins.sequence import VOCAB
+from mi_core.training import label_farm
+from mi_core.training.head import HeadTraining, _features, train_head
+from mi_core.training.label_farm import MANIFEST, make_shards, manifest_of
+from mi_core.training.labels import (
+    LONGEST,
+    PAD,
+    SHARD,
+    LabelRecipe,
+    LabelSet,
+    protein_states,
+    read_labels,
+    shard_bytes,
+    shard_path,
+    shard_states,
+    write_shard,
+)
+from mi_core.training.protein_data import sequences_in
+from mi_core.weights import WeightsHeader, save_weights
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE = LabelRecipe("chain", mass=1.0)
+LETTERS = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQ"
+SEQUENCES = tuple(LETTERS[k : k + 20 + 3 * k] for k in range(6))
+
+
+def silent(line: str) -> None:
+    """No report."""
+
+
+def content(number: int, recipe: LabelRecipe = TABLE) -> bytes:
+    return shard_bytes(catalog.load_model(recipe.model), recipe, number)
+
+
+@pytest.fixture(scope="module")
+def tiny() -> EsmcModel:
+    torch.manual_seed(0)
+    return EsmcModel(build_esmc(d_model=64, n_heads=1, n_layers=1).eval(), name="esmc-mini")
+
+
+# ---- states and shards
+
+
+def test_a_shard_depends_on_recipe_and_number_alone() -> None:
+    assert content(3) == content(3)
+    assert len({content(0), content(1), content(0, LabelRecipe("chain", mass=1.0, seed=1))}) == 3
+
+
+def test_a_shard_of_a_table_holds_its_mi(tmp_path: Path) -> None:
+    write_shard(shard_path(tmp_path, 0), content(0))
+    labels, model = read_labels(tmp_path, "chain"), catalog.load_model("chain")
+    table = catalog.EXACT["chain"]()
+    assert len(labels) == SHARD and model.vocab.mask_id == 2
+    for tokens, mi in zip(labels.tokens, labels.mi, strict=True):
+        assert int((tokens == 2).sum()) >= 2
+        torch.testing.assert_close(mi.double(), table.mutual_information(tokens), atol=1e-3, rtol=1e-3)
+
+
+def test_protein_states_take_every_sequence_in_turn() -> None:
+    states = protein_states(SEQUENCES, 0, seed=1)
+    assert len(states) == SHARD and all(int((s == VOCAB.mask_id).sum()) >= 2 for s in states)
+    lengths = sorted({len(s) for s in states})
+    assert lengths == sorted(map(len, SEQUENCES))
+    first = sorted(len(s) for s in states[: len(SEQUENCES)])
+    assert first == lengths, "each once before any twice"
+    again, other = protein_states(SEQUENCES, 0, seed=1), protein_states(SEQUENCES, 1, seed=1)
+    assert all(torch.equal(a, b) for a, b in zip(states, again, strict=True))
+    assert not all(len(a) == len(b) and torch.equal(a, b) for a, b in zip(states, other, strict=True))
+    long = protein_states(("ACDEFGHIKL" * 40,), 0, seed=1)
+    assert {len(s) for s in long} == {LONGEST}
+    ratio = [float((s == VOCAB.mask_id).double().mean()) for s in long]
+    assert min(ratio) < 0.1 and max(ratio) > 0.9
+
+
+def test_states_that_nobody_knows_are_refused(tiny: EsmcModel) -> None:
+    with pytest.raises(InputError, match="name a FASTA file with --fasta"):
+        shard_states(tiny, LabelRecipe("esmc-mini"), 0)
+    with pytest.raises(SettingError, match="mass must be"):
+        LabelRecipe("chain", mass=0.0)
+
+
+def test_labels_of_several_lengths_are_padded(tiny: EsmcModel, tmp_path: Path) -> None:
+    recipe = LabelRecipe("esmc-mini", mass=0.3, positions=1, sequences=SEQUENCES)
+    whole = shard_bytes(tiny, recipe, 0)
+    write_shard(shard_path(tmp_path, 0), whole)
+    labels = read_labels(tmp_path, "esmc-mini")
+    assert labels.tokens.shape == (SHARD, max(map(len, SEQUENCES)))
+    assert sorted(set(labels.lengths.tolist())) == sorted(map(len, SEQUENCES))
+    behind = labels.tokens == PAD
+    assert labels.mi[behind].isnan().all() and (labels.tokens[~behind] <= VOCAB.mask_id).all()
+
+
+def test_features_behind_padding_are_those_of_the_sequence_alone(tiny: EsmcModel) -> None:
+    states = protein_states(SEQUENCES, 0, seed=3)[:4]
+    tokens = torch.nn.utils.rnn.pad_sequence(states, batch_first=True, padding_value=PAD)
+    together = _features(tiny, tokens)
+    for b, row in enumerate(states):
+        alone = tiny(row[None])
+        torch.testing.assert_close(together.hidden[b, : len(row)], alone.hidden[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(together.log_probs[b, : len(row)], alone.log_probs[0], atol=1e-5, rtol=1e-5)
+        assert (together.hidden[b, len(row) :] == 0).all()
+
+
+@pytest.mark.parametrize("variant", ["marginals", "paper"])
+def test_a_head_learns_from_proteins_of_several_lengths(tiny: EsmcModel, tmp_path: Path, variant: str) -> None:
+    states = protein_states(SEQUENCES, 0, seed=3)[:12]
+    tokens = torch.nn.utils.rnn.pad_sequence(states, batch_first=True, padding_value=PAD)
+    open_pairs = (tokens == VOCAB.mask_id)[:, :, None] & (tokens == VOCAB.mask_id)[:, None, :]
+    labels = LabelSet(tokens, torch.where(open_pairs, 0.5, torch.nan), torch.zeros(12, dtype=torch.bool))
+    lines: list[str] = []
+    settings = HeadTraining(variant=variant, epochs=8, batch=4, report_every=4)
+    train_head(tiny, labels, tmp_path / "h.safetensors", settings, report=lines.append)
+    losses = [float(line.split("loss ")[1].split()[0]) for line in lines]
+    assert losses[-1] < losses[0] and load_head_file(tmp_path / "h.safetensors").config.vocabulary == 20
+
+
+# ---- the folder
+
+
+def test_a_folder_belongs_to_one_recipe(tmp_path: Path) -> None:
+    label_farm._claim(tmp_path / "l", TABLE)
+    label_farm._claim(tmp_path / "l", TABLE)
+    with pytest.raises(FormatError, match="holds labels with seed 7000, not 5"):
+        label_farm._claim(tmp_path / "l", LabelRecipe("chain", mass=1.0, seed=5))
+    (tmp_path / "l" / MANIFEST).write_text("{")
+    with pytest.raises(FormatError, match="is damaged"):
+        label_farm._claim(tmp_path / "l", TABLE)
+    (tmp_path / "old").mkdir()
+    write_shard(shard_path(tmp_path / "old", 0), content(0))
+    with pytest.raises(FormatError, match="the recipe is unknown"):
+        label_farm._claim(tmp_path / "old", TABLE)
+    with pytest.raises(InputError, match="no weight file"):
+        manifest_of(LabelRecipe("sudoku", weights=str(tmp_path / "none")))
+    with pytest.raises(UnknownName, match="engine 'slurm'"):
+        make_shards(TABLE, tmp_path / "x", shards=1, engine="slurm")
+
+
+def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
+    write_shard(shard_path(tmp_path, 0), content(0)[:500])
+    with pytest.raises(FormatError, match=r"shard-00000.npz is damaged; delete it"):
+        read_labels(tmp_path, "chain")
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_farm, "_on_this_machine", lambda recipe, numbers, _: ((n, content(n)) for n in numbers))
+    make_shards(TABLE, tmp_path / "l", shards=0)
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(label_farm, "write_shard", full)
+        with pytest.raises(InputError, match=r"\(No space left on device\); the finished shards are kept"):
+            make_shards(TABLE, tmp_path / "l", shards=1)
+    assert not shard_path(tmp_path / "l", 0).exists()
+    assert make_shards(TABLE, tmp_path / "l", shards=1, report=silent) == 1
+
+
+# ---- processes
+
+
+def test_a_killed_worker_and_a_killed_driver_leave_the_same_labels(tmp_path: Path) -> None:
+    """kill -9 of a worker, then of the driver, then the same command again: every byte as if nothing had happened."""
+    out, shards = tmp_path / "labels", 12
+    command = [
+        sys.executable, "-m", "mi_core", "labels", "--model", "chain", "--mass", "1", "--out", str(out), "--shards",
+        str(shards), "--workers", "2", "--json",
+    ]  # fmt: skip
+    driver = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert driver.stderr is not None
+    assert "labels: 1 of 12 shards" in driver.stderr.readline()
+    os.kill(_a_worker_of(driver.pid), signal.SIGKILL)
+    assert "labels: 2 of 12" in driver.stderr.readline(), "the loss of a worker is nobody's business"
+    assert "labels: 3 of 12" in driver.stderr.readline()
+    driver.kill()
+    driver.wait()
+    driver.stderr.close()
+    half = len(list(out.glob("shard-*.npz")))
+    assert 3 <= half < shards
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["made"] == shards - half
+    assert len(list(out.glob("shard-*.npz"))) == shards
+    for number in (0, 2, half - 1, half, shards - 1):
+        assert shard_path(out, number).read_bytes() == content(number)
+
+
+def _a_worker_of(driver: int) -> int:
+    """The id of a worker process: the driver's children that run the spawned main."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for entry in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = entry.read_text().rpartition(")")[2].split()
+                words = (entry.parent / "cmdline").read_text()
+            except OSError:  # it ended meanwhile
+                continue
+            if int(fields[1]) == driver and "spawn_main" in words:
+                return int(entry.parent.name)
+    raise AssertionError("no worker was found")
+
+
+class _Process:
+    def terminate(self) -> None:
+        """Nothing to end."""
+
+    def join(self) -> None:
+        """Nothing to wait for."""
+
+
+def test_a_shard_that_kills_its_workers_ends_the_run_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from multiprocessing import Pipe
+
+    def dead(recipe: LabelRecipe) -> Any:
+        ours, theirs = Pipe()
+        theirs.close()
+        return label_farm._Worker(_Process(), ours)
+
+    monkeypatch.setattr(label_farm, "_hire", dead)
+    with pytest.raises(InputError, match="worker of shard 0 died 3 times"):
+        list(label_farm._on_this_machine(TABLE, [0], 1))
+
+
+def test_a_workers_mistake_is_the_drivers_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["labels", "--model", "go", "--out", str(tmp_path / "x"), "--shards", "1"]) == 1
+    assert "Unknown model 'go'" in capsys.readouterr().err
+
+
+# ---- Ray
+
+
+def test_without_ray_the_engine_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"pip install -r requirements-ray\.txt"):
+        make_shards(TABLE, tmp_path / "l", shards=1, engine="ray")
+
+
+def test_the_ray_engine_writes_the_same_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against a stand-in with Ray's names that runs tasks at once, the last first; a real cluster is tested below."""
+    tasks: dict[int, Any] = {}
+
+    def submit(function: Any, arguments: tuple[Any, ...]) -> int:
+        tasks[len(tasks)] = function, arguments
+        return len(tasks) - 1
+
+    def remote(**options: Any) -> Any:
+        assert options == {"num_cpus": 1, "max_retries": label_farm.TRIES}
+        return lambda function: SimpleNamespace(remote=lambda *arguments: submit(function, arguments))
+
+    fake = SimpleNamespace(
+        init=lambda **_: None,
+        remote=remote,
+        wait=lambda pending, num_returns: ([pending[-1]], pending[:-1]),
+        get=lambda task: tasks[task][0](*tasks[task][1]),
+        shutdown=lambda: None,
+    )
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    threads = torch.get_num_threads()
+    assert make_shards(TABLE, tmp_path / "l", shards=3, engine="ray", report=silent) == 3
+    torch.set_num_threads(threads)
+    for number in range(3):
+        assert shard_path(tmp_path / "l", number).read_bytes() == content(number)
+
+
+@pytest.mark.slow
+def test_a_real_ray_cluster_writes_the_same_shards(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="the optional package ray is not installed")
+    command = [
+        sys.executable, "-m", "mi_core", "labels", "--model", "chain", "--mass", "1", "--out", str(tmp_path / "l"),
+        "--shards", "4", "--engine", "ray",
+    ]  # fmt: skip
+    subprocess.run(command, cwd=ROOT, check=True)
+    for number in range(4):
+        assert shard_path(tmp_path / "l", number).read_bytes() == content(number)
+
+
+# ---- commands
+
+
+def test_a_protein_head_from_fasta_to_weights(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny: EsmcModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, fasta, out = tmp_path / "m.safetensors", tmp_path / "s.fasta", tmp_path / "labels"
+    size = {"d_model": 64, "n_heads": 1, "n_layers": 1}
+    save_weights(weights, tiny.network.state_dict(), WeightsHeader(KIND, size))
+    fasta.write_text("".join(f">s{k}\n{letters}\n" for k, letters in enumerate(SEQUENCES)) + ">bad\nACDX\n")
+    assert sequences_in(fasta) == list(SEQUENCES)
+    monkeypatch.setattr(
+        label_farm, "_on_this_machine", lambda recipe, numbers, _: ((n, shard_bytes(tiny, recipe, n)) for n in numbers)
+    )
+    common = ["--model", "esmc-mini", "--weights", str(weights)]
+    assert main(["train", "head", *common, "--labels", str(out)]) == 1
+    assert "python -m mi_core labels --model esmc-mini" in capsys.readouterr().err
+    making = ["labels", *common, "--fasta", str(fasta), "--out", str(out), "--shards", "1", "--mass", ".3"]
+    assert main([*making, "--positions", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["states"] == SHARD
+    head = tmp_path / "h.safetensors"
+    training = ["train", "head", *common, "--labels", str(out), "--out", str(head), "--epochs", "1"]
+    assert main([*training, "--variant", "paper", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["states"] == SHARD
+    assert load_head_file(head).config.width == 64
+
+
+def test_sequences_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "s.fasta").write_text(">a\nACD\n>b\nAC-DEFGHIKLMNPQRSTVWYACDEF\n")
+    with pytest.raises(InputError, match="no sequence of at least 20 residues"):
+        sequences_in(tmp_path / "s.fasta")
+    with pytest.raises(InputError, match="no sequence file"):
+        sequences_in(tmp_path / "none")
+
+
+def test_shards_of_before_are_read_as_they_were(tmp_path: Path) -> None:
+    """The format of Sudoku shards is that of the shipped heads' labels."""
+    tokens, mi = np.full((2, 81), 9, np.uint8), np.zeros((2, 81, 81), np.float16)
+    with (tmp_path / "shard-00000.npz").open("wb") as file:
+        np.savez_compressed(file, tokens=tokens, mi=mi, decoding=np.zeros(2, bool), model=np.array("sudoku"))
+    labels = read_labels(tmp_path, "sudoku")
+    assert labels.tokens.shape == (2, 81) and labels.tokens.dtype == torch.int64 and (labels.lengths == 81).all()
