@@ -1,5 +1,6 @@
 """The diagonal fine-tune: its grids and symmetries, the update as a file, the training, what was learned."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from mi_core.diagonal_bench import bench_tuning, diagonal_state, precision_of_ne
 from mi_core.differential import mi_change, reward, token_shift
 from mi_core.errors import FormatError, InputError
 from mi_core.likelihood import ask
-from mi_core.models.sudoku import SudokuConfig, SudokuModel, load_sudoku
+from mi_core.models.sudoku import KIND, SudokuConfig, SudokuModel, SudokuNetwork, load_sudoku
 from mi_core.models.tuned import load_tuned, merged, save_update, tunable, update_of
 from mi_core.sudoku import generator
 from mi_core.sudoku.board import PEERS, VOCAB, from_digits, is_valid_solution
@@ -25,9 +26,8 @@ from mi_core.sudoku.diagonals import (
 )
 from mi_core.sudoku.solver import Solver
 from mi_core.training.finetune import FineTuning, diagonal_grids, train_diagonal
-from mi_core.training.sudoku_mdm import SudokuTraining, train_sudoku_mdm
 from mi_core.training.sudoku_states import training_states
-from mi_core.weights import load_weights
+from mi_core.weights import WeightsHeader, load_weights, save_weights
 
 SMALL = SudokuConfig(n_layers=1, width=16, n_heads=2, feedforward=32)
 EMPTY = torch.full((81,), VOCAB.mask_id)
@@ -37,12 +37,26 @@ def tokens_of(digits: str) -> torch.Tensor:
     return from_digits([int(digit) for digit in digits])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_unseen_states() -> Iterator[None]:
+    """As many as 256 would cost more than the tests themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mi_core.training.finetune._HELD_OUT", 3)
+        yield
+
+
+def untrained(path: Path, seed: int) -> Path:
+    """The weight file of a tiny Sudoku model, its numbers random."""
+    torch.manual_seed(seed)
+    network = SudokuNetwork(SMALL)
+    for parameter in network.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return save_weights(path, network.state_dict(), WeightsHeader(KIND, SMALL.to_dict()))
+
+
 @pytest.fixture(scope="module")
 def base_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny Sudoku model, hardly trained."""
-    path = tmp_path_factory.mktemp("base") / "base.safetensors"
-    settings = SudokuTraining(steps=2, batch=4, grids=3, warmup=2, checkpoint_every=2, network=SMALL)
-    return train_sudoku_mdm(path, settings, report=lambda line: None)
+    return untrained(tmp_path_factory.mktemp("base") / "base.safetensors", 0)
 
 
 def settings(steps: int) -> FineTuning:
@@ -124,8 +138,7 @@ def test_only_the_base_it_was_made_from_will_do(base_file: Path, tmp_path: Path)
     torch.manual_seed(0)
     network = tunable(load_sudoku(base_file).network, 2)
     path = save_update(tmp_path / "u.safetensors", network, base_file, training={}, metrics={})
-    other = tmp_path / "other.safetensors"
-    train_sudoku_mdm(other, SudokuTraining(steps=1, batch=2, grids=2, seed=7, network=SMALL), report=lambda line: None)
+    other = untrained(tmp_path / "other.safetensors", 7)
     with pytest.raises(FormatError, match=r"other weights than other\.safetensors") as caught:
         load_tuned(path, other, name="tuned")
     assert "\n" not in str(caught.value)
