@@ -22,7 +22,11 @@ from mi_core.models.sudoku import KIND as SUDOKU_KIND
 from mi_core.models.sudoku import load_sudoku
 from mi_core.models.tuned import KIND as UPDATE_KIND
 from mi_core.models.tuned import load_tuned
+from mi_core.pointwise import KIND as POINTWISE_KIND
+from mi_core.pointwise import PointwiseHead, load_pointwise
 from mi_core.proteins.structure import Chain
+from mi_core.quantiles import KIND as QUANTILE_KIND
+from mi_core.quantiles import UPPER, QuantileHead, load_quantiles
 from mi_core.weights import read_header
 
 ASSETS = Path(os.environ.get("MI_EXPLORER_ASSETS", Path(__file__).resolve().parent.parent / "assets"))
@@ -34,6 +38,10 @@ OWN_ESMC = {
     "esmc-kunitz": ("small ESM-C of one family, Kunitz inhibitors", ASSETS / "models" / "esmc-kunitz.safetensors"),
 }
 """Our own small ESM-C: what they are, and the files that they ship in."""
+
+QUANTILES = "quantiles"
+HEADS = (*VARIANTS, QUANTILES)
+"""Variants of heads that can be loaded and trained."""
 
 EXACT: dict[str, Callable[[], exact.JointTable]] = {
     "copied-bits": exact.copied_bits,
@@ -99,8 +107,8 @@ def _proteinmpnn(backbone: Chain | None, weights: Path | None) -> Model:
 
 def head_file(model: str, variant: str) -> Path:
     """Where the shipped head of a model lies."""
-    if variant not in VARIANTS:
-        raise UnknownName("head variant", variant, VARIANTS)
+    if variant not in HEADS:
+        raise UnknownName("head variant", variant, HEADS)
     return ASSETS / "models" / f"{model}-head-{variant}.safetensors"
 
 
@@ -117,7 +125,38 @@ def load_head(model: str, variant: str = "marginals", *, weights: Path | None = 
             f"There is no {variant} head for model {model}; train one with "
             f"`python -m mi_core train head --model {model} --variant {variant}`."
         )
-    return load_head_file(path)
+    return load_quantiles(path, load_head(model)) if variant == QUANTILES else load_head_file(path)
+
+
+def load_upper(model: str) -> MIHead:
+    """The head with quantiles of a model, answering with an upper one: what a careful decoder would take for the MI.
+
+    Raises:
+        InputError, FormatError: as `load_head`.
+    """
+    head = load_head(model, QUANTILES)
+    assert isinstance(head, QuantileHead)
+    return head.at(UPPER)
+
+
+def pointwise_file(model: str) -> Path:
+    """Where the shipped pointwise head of a model lies."""
+    return ASSETS / "models" / f"{model}-pointwise.safetensors"
+
+
+def load_pointwise_head(model: str, *, weights: Path | None = None) -> PointwiseHead:
+    """The pointwise head of a model.
+
+    Raises:
+        InputError, FormatError: none was trained for this model, or its file is damaged.
+    """
+    path = weights or pointwise_file(model)
+    if weights is None and not path.is_file():
+        raise InputError(
+            f"There is no pointwise head for model {model}; train one with "
+            f"`python -m mi_core train pointwise --model {model}`, or probe (`--strategy pointwise@pmi-probing`)."
+        )
+    return load_pointwise(path)
 
 
 def entries() -> list[Entry]:
@@ -132,11 +171,13 @@ def entries() -> list[Entry]:
         ),
         Entry("probing", "estimator", "ground truth by conditional probing, any model", "built in", 0, True, ""),
     ]
-    for variant in VARIANTS:
-        name = f"sudoku/head-{variant}"
-        found.append(
-            _from_file(name, "estimator", "neural estimate in one pass", head_file("sudoku", variant), HEAD_KIND)
-        )
+    for variant in HEADS:
+        what, kind = ("neural estimate in one pass", HEAD_KIND)
+        if variant == QUANTILES:
+            what, kind = ("its quantiles, on top of the marginals head", QUANTILE_KIND)
+        found.append(_from_file(f"sudoku/head-{variant}", "estimator", what, head_file("sudoku", variant), kind))
+    what = "pointwise MI of drawn tokens, in one pass"
+    found.append(_from_file("sudoku/pointwise", "estimator", what, pointwise_file("sudoku"), POINTWISE_KIND))
     return found
 
 

@@ -14,22 +14,39 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mi_core import catalog, cli_finetune, cli_likelihood
+from mi_core import catalog, cli_finetune, cli_likelihood, cli_proteins
 from mi_core.agreement import peer_matrix
-from mi_core.cli_estimators import NAMES, bench_estimators_command, estimate_with, samples_command
+from mi_core.cli_estimators import (
+    NAMES,
+    bench_estimators_command,
+    describe_states,
+    estimate_with,
+    samples_command,
+    unseen_states,
+)
 from mi_core.cli_labels import describe_labels, make_labels_command, train_head_command
+from mi_core.cli_pointwise import describe_pointwise, train_pointwise_command
 from mi_core.coupling import Case, MapRecipe, bench_contacts, chain_case, family_case
 from mi_core.decoding import MISource, decode
 from mi_core.errors import InputError, MiCoreError, SettingError, UnknownName
 from mi_core.evaluation import Contestant, bench_estimator, bench_generate, bench_speed, bench_sudoku
-from mi_core.head import VARIANTS, MIHead, estimate
+from mi_core.head import MIHead, estimate
 from mi_core.inputs import read_input
 from mi_core.models.protocol import Model
 from mi_core.probing import FORMS, probe
 from mi_core.proteins.structure import read_structure
 from mi_core.report import tables, write_record
 from mi_core.results import MIResult
-from mi_core.sources import AttentionSource, GapSource, HeadSource, ProbingSource, StructureSource, TVSource
+from mi_core.sources import (
+    AttentionSource,
+    GapSource,
+    HeadSource,
+    PointwiseSource,
+    ProbingPointwiseSource,
+    ProbingSource,
+    StructureSource,
+    TVSource,
+)
 from mi_core.strategies import get_strategy
 from mi_core.sudoku.board import VOCAB, cell_name, clashes, format_grid, is_valid_solution
 from mi_core.sudoku.sets import SETS, load_set, make_sets
@@ -342,8 +359,11 @@ def _head_of(arguments: argparse.Namespace) -> Callable[[str], MIHead]:
 
 def _bench_estimators(arguments: argparse.Namespace) -> Answer:
     model = _model(arguments)
-    tokens = read_input(model, arguments.input, mask=arguments.mask, seed=arguments.seed)
-    return bench_estimators_command(model, tokens, _head_of(arguments))
+    if arguments.input:
+        states = [read_input(model, arguments.input, mask=arguments.mask, seed=arguments.seed)]
+    else:
+        states = unseen_states(arguments, model)
+    return bench_estimators_command(model, states, _head_of(arguments), _Bar())
 
 
 def _contestants(arguments: argparse.Namespace) -> list[Contestant]:
@@ -370,7 +390,7 @@ def contestant_of(text: str, params: Sequence[str] = ()) -> Contestant:
     return Contestant(name, rule.settings(settings), source or None)
 
 
-SOURCES = ("head", "probing", "gap", "tv", "attention", "structure")
+SOURCES = ("head", "head-upper", "probing", "gap", "pmi", "pmi-probing", "tv", "attention", "structure")
 
 
 def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant) -> MISource | None:
@@ -385,8 +405,11 @@ def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant)
         raise InputError(f"Only Sudoku has a structure that is known beforehand; {model.name} has none.")
     makers: dict[str, Callable[[], MISource]] = {
         "head": lambda: HeadSource(_head(arguments)),
+        "head-upper": lambda: HeadSource(catalog.load_upper(arguments.model)),
         "probing": ProbingSource,
         "gap": GapSource,
+        "pmi": lambda: PointwiseSource(catalog.load_pointwise_head(arguments.model)),
+        "pmi-probing": ProbingPointwiseSource,
         "tv": TVSource,
         "attention": AttentionSource,
         "structure": lambda: StructureSource(peer_matrix().double()),
@@ -465,17 +488,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(estimator)
     estimator.add_argument("--states", type=_positive, default=100)
     estimator.add_argument("--seed", type=int, default=90_001)
-    estimators = _command(bench, "estimators", _bench_estimators, "every estimator against the truth of one state")
+    estimators = _command(bench, "estimators", _bench_estimators, "every estimator against the truth, on unseen states")
     _add_model(estimators)
-    _add_input(estimators)
-    estimators.add_argument("--seed", type=int, default=0, help="of a mask that is drawn")
+    _add_input(estimators, required=False)
+    describe_states(estimators)
     speed = _command(bench, "speed", _bench_speed, "wall-clock ratios in one run")
     _add_model(speed)
     speed.add_argument("--repeats", type=_positive, default=3)
     likelihood = cli_likelihood.add_commands(commands, bench, _command, _add_model)
+    dca = cli_proteins.add_commands(bench, _command)
     train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")
     finetune = cli_finetune.add_commands(train, bench, _command, _positive, _Bar)
-    for measured in (sudoku, generate, protein, estimator, estimators, speed, likelihood, finetune):
+    for measured in (sudoku, generate, protein, estimator, estimators, speed, likelihood, finetune, dca):
         measured.add_argument("--record", type=Path, help="also store the result with command, date and machine")
 
     mdm = _command(train, "sudoku-mdm", _train_sudoku, "the Sudoku model, from nothing; resumes")
@@ -508,6 +532,11 @@ def _parser() -> argparse.ArgumentParser:
     samples = _command(commands, "samples", samples_command, "the MI of two columns of samples")
     samples.add_argument("file", type=Path, help="CSV of two columns, numbers or words")
     samples.add_argument("--seed", type=int, default=0, help="of the halves that the interval comes from")
+    pointwise = _command(train, "pointwise", train_pointwise_command, "what tells how two drawn tokens go together")
+    pointwise.add_argument("--model", default="sudoku")
+    pointwise.add_argument("--weights", type=Path)
+    describe_pointwise(pointwise)
+
     labels = _command(commands, "labels", make_labels_command, "probed MI of many states, to train a head on; resumes")
     _add_model(labels)
     describe_labels(labels)
@@ -530,13 +559,15 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="sudoku", help="a name from `models`")
     parser.add_argument("--weights", type=Path, help="another weight file for the model")
     parser.add_argument("--low-precision", action="store_true", help="multiply in bfloat16: faster, noise near 1e-3")
-    parser.add_argument("--variant", choices=VARIANTS, default=VARIANTS[0], help="which head")
+    parser.add_argument("--variant", choices=catalog.HEADS, default=catalog.HEADS[0], help="which head")
     parser.add_argument("--head-weights", type=Path, help="another weight file for the head")
 
 
-def _add_input(parser: argparse.ArgumentParser) -> None:
+def _add_input(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     parser.add_argument(
-        "--input", required=True, help="a board (81 characters, . or 0 where open), a protein sequence or a FASTA file"
+        "--input",
+        required=required,
+        help="a board (81 characters, . or 0 where open), a protein sequence or a FASTA file",
     )
     parser.add_argument("--mask", metavar="10-30,45|all|ratio:.5", help="residues to open, counted from 1")
     parser.add_argument("--structure", type=Path, help="PDB or mmCIF file of the backbone, for model proteinmpnn")

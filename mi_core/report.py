@@ -72,6 +72,8 @@ def tables(folder: Path) -> str:
         _speed(read_record(folder / "sudoku_speed.json")),
         _likelihood([read_record(folder / f"likelihood_{name}.json") for name in LIKELIHOODS]),
         _tuning(read_record(folder / "sudoku_tuning.json")),
+        _study(read_record(folder / "estimators_sudoku.json")),
+        _study(read_record(folder / "estimators_esmc-kunitz.json")),
     ]
     return "\n\n".join(parts)
 
@@ -193,3 +195,28 @@ def _tuning(record: Row) -> str:
         f"{identity['largest_mi_change']:g} nats, entropy of q at least {identity['least_entropy_of_q']:.3f}."
     )
     return "\n".join(lines) + f"\n\n{text}\n\n" + _origin(record)
+
+
+def _study(record: Row) -> str:
+    study = record["result"]
+    lines = [
+        f"| estimator, model {study['model']} | passes | Spearman | R² | RMSE (nats) | AUROC | interval holds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in study["estimators"]:
+        if not row["refused"]:
+            scores = " | ".join(_number(row[k]) for k in ("spearman", "r2")) + f" | {_number(row['rmse'], 4)}"
+            held = _number((row.get("interval") or {}).get("held"))
+            lines.append(f"| `{row['label']}` | {row['passes']:.0f} | {scores} | {_number(row['auroc'])} | {held} |")
+    text = f"{len(study['states'])} unseen states; the truth takes {study['truth']['passes']:.0f} passes a state."
+    if found := study["calibration"]:
+        bands = ", ".join(f"{band['inside']:.3f}" for band in found["by_ratio"])
+        text += (
+            f" Of {found['pairs']} pairs of uncertain positions the trained 90 % interval holds {found['inside']:.3f} "
+            f"(by fifths of the mask ratio {bands}); {found['crossings']} quantiles cross."
+        )
+    return "\n".join(lines) + "\n\n" + text + "\n\n" + _origin(record)
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

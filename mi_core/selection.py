@@ -178,6 +178,7 @@ class Strategy:
 
 PAIRS = {
     "mi": "pairwise MI",
+    "pmi": "pointwise MI of the drawn tokens",
     "tv": "expected total variation",
     "attention": "attention weights",
     "structure": "who is whose peer",

@@ -21,6 +21,7 @@ LEVELS = [  # a module or package may import only from levels above its own line
     {"results", "sudoku", "proteins"},
     {"models"},
     {"probing", "head", "selection", "agreement", "samples"},
+    {"quantiles", "pointwise"},
     {"strategies", "likelihood", "estimators"},
     {"decoding", "sources", "catalog", "inputs"},
     {
@@ -28,7 +29,8 @@ LEVELS = [  # a module or package may import only from levels above its own line
         *{"differential", "protein_view"},
     },
     {"report", "game", "tuning", "diagonal_bench"},
-    {"standings", "cli_likelihood", "cli_finetune", "cli_labels", "cli_estimators"},
+    {"standings", "coevolution", "cli_likelihood", "cli_finetune", "cli_labels", "cli_estimators", "cli_pointwise"},
+    {"cli_proteins"},
     {"cli"},
     {"__main__"},
 ]

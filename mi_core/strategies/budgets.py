@@ -83,6 +83,24 @@ def faithful(
     return _budget(view, own, lam, gamma, f"KL of the draw plus {lam:g} times MI among them")
 
 
+@strategy(title="Pointwise budget", source="this project", pairs=("pmi",))
+def pointwise(
+    view: StepView,
+    *,
+    beta: Annotated[float, Bounds(0.0, 50.0, "nats that this very draw may lose in a step")] = 0.3,
+) -> Selection:
+    """The faithful budget, charged for the tokens that were drawn and not for the average draw.
+
+    A step that commits x from q = prod q_i loses ln q(x) / p(x) = sum ln q_i(x_i) / p_i(x_i) - (PMI among them, to
+    second order). MI is the mean of PMI: it charges two cells of a row for the draws in which they come out equal, even
+    where they came out different. Here a pair that goes together costs nothing, one that does not costs -PMI, and a
+    position whose draw is refused is drawn again in a later step. Gains are not set off against losses.
+    """
+    assert view.mi is not None and view.candidates is not None
+    own = (drawn_log_probs(view, sharpened(view)) - drawn_log_probs(view, view.log_probs)).clamp_min(0.0)
+    return _budget(view, own, 1.0, beta, "ln q/p of this draw", pairs=(-view.mi).clamp_min(0.0))
+
+
 @strategy(title="DEMASK variation", source="DEMASK, arXiv 2604.02560", pairs=("tv",))
 def demask(
     view: StepView,
@@ -101,9 +119,23 @@ def distortion(view: StepView) -> torch.Tensor:
     """KL(q_i || p_i) of the distribution that tokens are drawn from, (N,) nats: -ln max p at temperature 0."""
     if view.temperature == 0:
         return -view.confidence.log()
-    q = torch.softmax(view.log_probs / view.temperature, dim=-1)
+    q = sharpened(view).exp()
     cross = -(q * view.log_probs.masked_fill(q == 0, 0.0)).sum(-1)
     return (cross - entropy_of(q)).clamp_min(0.0)
+
+
+def sharpened(view: StepView) -> torch.Tensor:
+    """ln q_i, what tokens are drawn from, (N, V): p_i^(1/temperature), at temperature 0 the likeliest token alone."""
+    if view.temperature == 0:
+        best = torch.nn.functional.one_hot(view.log_probs.argmax(-1), view.log_probs.shape[-1])
+        return best.double().log()
+    return torch.log_softmax(view.log_probs / view.temperature, dim=-1)
+
+
+def drawn_log_probs(view: StepView, log_probs: torch.Tensor) -> torch.Tensor:
+    """The log-probability of each position's drawn token, (N,)."""
+    assert view.candidates is not None
+    return log_probs.gather(-1, view.candidates[:, None])[:, 0]
 
 
 def _budget(
@@ -114,9 +146,15 @@ def _budget(
     what: str,
     order: list[int] | None = None,
     unit: str = "nats",
+    pairs: torch.Tensor | None = None,
 ) -> Selection:
-    """In this order (None: by ascending entropy) a position goes if own_i + lam * (its pairs) fits what is left."""
-    assert view.mi is not None
+    """In this order (None: by ascending entropy) a position goes if own_i + lam * (its pairs) fits what is left.
+
+    Args:
+        pairs: (N, N) what each pair is charged; None: the view's matrix.
+    """
+    pairs = view.mi if pairs is None else pairs
+    assert pairs is not None
     taken: list[int] = []
     left = budget
     coupling = torch.zeros_like(view.entropy)
@@ -127,7 +165,7 @@ def _budget(
         if not taken or cost <= left + 1e-12:
             taken.append(i)
             left -= cost
-            coupling = coupling + view.mi[i]
+            coupling = coupling + pairs[i]
         elif alone <= left + 1e-12:
             too_dependent += 1
     spent = budget - left

@@ -14,10 +14,12 @@ from mi_core.models import exact
 from mi_core.models.protocol import Model
 from mi_core.protein_view import Protein
 from mi_core.sudoku.presets import PRESETS as BOARDS
-from pages.ui import cached, measuring, model_choice
+from pages.ui import cached, job_controls, model_choice
+from pages.ui.cached import Store
+from pages.ui.job_controls import Offer
+from pages.ui.jobs import Stopped, Tell, Work
 from pages.ui.model_choice import OWN
 
-SLOT = "li"
 SUDOKU, TABLE, PROTEIN = "Sudoku", "Exact table", "Protein"
 PASSES = (64, 128, 256, 512, 1024, 2048, 4096)
 START_PASSES = 512
@@ -47,6 +49,12 @@ class Asked:
     def is_board(self) -> bool:
         """Whether positions are cells."""
         return self.kind == SUDOKU
+
+
+@st.cache_resource(show_spinner=False)
+def get_reports() -> Store[Asked, Report]:
+    """The one store of this server."""
+    return Store(limit=32)
 
 
 @st.cache_resource(show_spinner=False)
@@ -160,12 +168,12 @@ def current(asked: Asked) -> Report | None:
     Raises:
         MiCoreError: the question cannot be asked.
     """
-    found = measuring.get_kept(SLOT).get(asked)
+    found = get_reports().get(asked)
     if found is None:
         question = question_of(asked)
         if asked.kind == TABLE:
             found = report(model_of(asked), question, passes=asked.passes, seed=asked.seed)
-            measuring.get_kept(SLOT).put(asked, found)
+            get_reports().put(asked, found)
     return found
 
 
@@ -184,13 +192,28 @@ def explain(asked: Asked) -> None:
 
 
 def controls(asked: Asked) -> None:
-    """The button, or progress and Cancel while it runs; a table needs neither."""
-    if asked.kind != TABLE:
-        explained = "Every method spends the same number of passes, and the curve as many again."
-        measuring.controls(SLOT, asked, lambda: _measure(asked), label="Estimate", explained=explained)
+    """The button, or progress and Cancel while it runs; a run for another question is stopped."""
+    if asked.kind == TABLE:
+        job_controls.stop_other("li", asked)
+        return
 
+    def prepare() -> Work:
+        model, question, reports = model_of(asked), question_of(asked), get_reports()
 
-def _measure(asked: Asked) -> measuring.Measure[Report]:
-    model, question = model_of(asked), question_of(asked)
-    options = {"passes": asked.passes, "seed": asked.seed, "scan": asked.kind == PROTEIN}
-    return lambda progress, cancel: report(model, question, progress=progress, cancel=cancel, **options)
+        def measure(tell: Tell, stopped: Stopped) -> None:
+            options = {"progress": tell, "cancel": stopped, "scan": asked.kind == PROTEIN}
+            reports.put(asked, report(model, question, passes=asked.passes, seed=asked.seed, **options))
+
+        return measure
+
+    job_controls.controls(
+        Offer(
+            prefix="li",
+            subject=asked,
+            label="Estimate",
+            icon=":material/play_arrow:",
+            prepare=prepare,
+            explained="Every method spends the same number of passes, and the curve as many again.",
+            is_done=get_reports().get(asked) is not None,
+        )
+    )

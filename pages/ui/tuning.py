@@ -16,8 +16,11 @@ from mi_core.models.protocol import Model
 from mi_core.protein_view import Protein
 from mi_core.sudoku.diagonals import EXAMPLES
 from mi_core.tuning import Tuning, compare, mutated
-from pages.ui import cached, measuring, model_choice
+from pages.ui import cached, job_controls, model_choice
 from pages.ui.address import keep, recall
+from pages.ui.cached import Store
+from pages.ui.job_controls import Offer
+from pages.ui.jobs import Stopped, Tell, Work
 from pages.ui.model_choice import OWN
 
 SLOT = "wt"
@@ -149,19 +152,30 @@ def current(asked: Asked) -> Tuning | None:
     Raises:
         MiCoreError: the question cannot be asked.
     """
-    found: Tuning | None = measuring.get_kept(SLOT).get(asked)
+    found = get_reports().get(asked)
     if found is None:
-        _prepared(asked)
+        _prepare(asked)
     return found
 
 
-def _prepared(asked: Asked) -> measuring.Measure[Tuning]:
+@st.cache_resource(show_spinner=False)
+def get_reports() -> Store[Asked, Tuning]:
+    """The one store of this server."""
+    return Store(limit=32)
+
+
+def _prepare(asked: Asked) -> Work:
     (model, reference), question, other = models_of(asked), question_of(asked), None
     if asked.against:
         is_whole = len("".join(asked.against.split())) >= len(question.tokens)
         other = read_sequence(model, asked.against) if is_whole else mutated(model, question.tokens, asked.against)
     options = {"other": other, "passes": asked.passes, "seed": asked.seed}
-    return lambda progress, cancel: compare(model, reference, question, progress=progress, cancel=cancel, **options)
+    reports = get_reports()
+
+    def measure(tell: Tell, stopped: Stopped) -> None:
+        reports.put(asked, compare(model, reference, question, progress=tell, cancel=stopped, **options))
+
+    return measure
 
 
 def explain(asked: Asked) -> None:
@@ -181,9 +195,18 @@ def explain(asked: Asked) -> None:
 
 
 def controls(asked: Asked) -> None:
-    """The button, or progress and Cancel."""
-    explained = "Rewards, beliefs and mutants of both models, then MI by probing, which takes most of the passes."
-    measuring.controls(SLOT, asked, lambda: _prepared(asked), label="Compare", explained=explained)
+    """The button, or progress and Cancel while it runs."""
+    job_controls.controls(
+        Offer(
+            prefix=SLOT,
+            subject=asked,
+            label="Compare",
+            icon=":material/play_arrow:",
+            prepare=lambda: _prepare(asked),
+            explained="Rewards, beliefs and mutants of both models, then MI by probing, which takes most passes.",
+            is_done=get_reports().get(asked) is not None,
+        )
+    )
 
 
 def pin(asked: Asked) -> int | None:

@@ -1,5 +1,5 @@
 // What a tuning changed: board or sequence, map of the change of MI, structure, linked in the browser.
-// Needs board.js, heatmap.js, protein_map.js, protein_molecule.js and residues.js in front of it.
+// Needs pair_canvas.js, board.js, heatmap.js, protein_map.js, protein_molecule.js and residues.js in front of it.
 //
 // data (pages/ui/tuning_payload.py, `bench`). One event to Python, { value, stamp }: pin (a position or -1).
 
@@ -14,19 +14,12 @@ export default function (component) {
   host._bench.receive(data);
 }
 
-function element(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text) node.textContent = text;
-  return node;
-}
-
 function makeChange(host, isBoard) {
   const bench = { emit: () => {}, receive, board: isBoard };
   host.classList.toggle("of-board", isBoard);
-  const left = host.appendChild(element("section", "change-positions"));
+  const left = el("section", host, "change-positions");
   left.setAttribute("aria-label", isBoard ? "Board" : "Sequence");
-  const right = host.appendChild(element("section", "change-map"));
+  const right = el("section", host, "change-map");
   right.setAttribute("aria-label", "Map of the change of MI");
   let data = null, pin = -1, near = [], stamp = 0;
   let matrix = { difference: null, reference: null, floor: null, real: null };
@@ -35,33 +28,26 @@ function makeChange(host, isBoard) {
   const positions = isBoard
     ? makeBoard(left, { label: "Sudoku board", editable: false, onHover: hovers.onHover, onFocus: (i) => hover([i]), onActivate: setPin, onEscape: () => setPin(-1) })
     : makeResidues(left, { ...hovers, onPick: setPin, onEscape: () => setPin(-1) });
-  const legend = left.appendChild(element("div", "legend"));
-  const bar = legend.appendChild(element("span", "legend-bar"));
-  const legendText = legend.appendChild(element("span", "legend-text"));
-  const status = left.appendChild(element("div", "status"));
+  const legend = el("div", left, "legend");
+  const swatch = el("span", legend, "legend-bar");
+  const legendText = el("span", legend, "legend-text");
+  const status = el("div", left, "status");
   status.setAttribute("aria-live", "polite");
   const molecule = isBoard ? null : makeMolecule(left, { onPick: setPin, onHover: hovers.onHover });
   const label = "Map of the change of mutual information of all pairs";
   const map = isBoard
     ? makeHeatmap(right, { label, describe, ...hovers, onPick: setPin })
     : makePairMap(right, { label, describe, ...hovers, onPick: (i) => setPin(i), onEscape: () => setPin(-1) });
-  const tools = right.appendChild(element("div", "tools"));
-  const save = tools.appendChild(element("button", "", "Map as PNG"));
-  save.addEventListener("click", () => map.canvas.toBlob((blob) => {
-    const link = element("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = "mi-change.png";
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-  }));
+  const tools = el("div", right, "tools");
+  const save = el("button", tools, "", "Map as PNG");
+  save.addEventListener("click", () => map.canvas.toBlob((blob) => offer(blob, "mi-change.png")));
 
   function receive(next) {
     data = next;
     if (data.seen >= stamp) pin = data.pin === null || data.pin >= data.letters.length ? -1 : data.pin;
     const change = data.change;
     matrix = {
-      difference: square(change.difference), reference: square(change.reference), floor: square(change.floor),
-      real: square([...change.real].map(Number)),
+      difference: reader(change.difference), reference: reader(change.reference), floor: reader(change.floor), real: reader(change.real),
     };
     if (molecule) {
       host.classList.toggle("without-structure", !data.structure);
@@ -71,13 +57,8 @@ function makeChange(host, isBoard) {
     drawMap();
   }
 
-  // Condensed upper triangle over the open positions -> (i, j) => number, NaN elsewhere
-  function square(condensed) {
-    const size = data.letters.length, at = data.change.open, full = new Float64Array(size * size).fill(NaN);
-    let k = 0;
-    for (let a = 0; a < at.length; a++) {
-      for (let b = a + 1; b < at.length; b++, k++) full[size * at[a] + at[b]] = full[size * at[b] + at[a]] = condensed[k];
-    }
+  function reader(condensed) { // upper triangle over the open positions -> (i, j) => number, NaN elsewhere
+    const size = data.letters.length, full = square(size, data.change.open, (k) => Number(condensed[k]), NaN);
     return (i, j) => full[size * i + j];
   }
 
@@ -160,9 +141,9 @@ function makeChange(host, isBoard) {
     const stops = (colour) => [0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1].map((x) => css(colour(x))).join(",");
     const { low, high, signed: both } = data.values;
     const plain = data.marks && pin < 0;
-    bar.style.visibility = plain ? "hidden" : "";
-    bar.style.display = plain ? "none" : "";
-    bar.style.background = `linear-gradient(90deg, ${stops(pin >= 0 || both ? rdbu : cividis)})`;
+    swatch.style.visibility = plain ? "hidden" : "";
+    swatch.style.display = plain ? "none" : "";
+    swatch.style.background = `linear-gradient(90deg, ${stops(pin >= 0 || both ? rdbu : cividis)})`;
     const number = (x) => x.toFixed(Math.abs(x) < 0.1 ? 3 : 2).replace("-", "−");
     const words = {
       reward: `What each position adds to the reward, ${number(low)} to ${number(high)} nats`,
@@ -183,18 +164,17 @@ function makeChange(host, isBoard) {
     const all = (i, j) => matrix.difference(i, j);
     const beyond = (i, j) => (matrix.real(i, j) ? matrix.difference(i, j) : 0);
     const title = "Above: all changes of MI · below: beyond both noise floors";
-    const unit = "nats, tuned less reference";
+    const bar = { colour: rdbu, low: -high, high, unit: "nats, tuned less reference" };
     if (isBoard) {
       map.draw({
-        title, unit, open, lines: [...Array(81).keys()], names: ["r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9"],
-        upper: all, lower: beyond, upperNote: "", lowerNote: "", colour: rdbu, low: -high, high,
+        title, open, lines: [...Array(81).keys()], names: ["r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9"],
+        upper: all, lower: beyond, upperNote: "", lowerNote: "", bar,
       });
       return;
     }
     const tint = (read) => (i, j) => { const v = read(i, j); return Number.isNaN(v) ? null : signed(v, high); };
     map.draw({
-      size: n, labels: data.labels, title, open, upper: tint(all), lower: tint(beyond), upperNote: "", lowerNote: "", marks: [],
-      bar: { low: -high, high, unit, colour: rdbu },
+      size: n, labels: data.labels, title, open, upper: tint(all), lower: tint(beyond), upperNote: "", lowerNote: "", marks: [], bar,
     });
   }
   return bench;

@@ -1,10 +1,10 @@
-// Residues: a strip of letters, painted, hovered and picked; nothing is edited here. Needs element() and board.js (colours).
+// Residues: a strip of letters, painted, hovered and picked; nothing is edited here.
 //
 //   const strip = makeResidues(host, { onHover(i | null), onPick(i), onEscape() });
 //   strip.draw({ key, letters, labels, given, paint, pinned, near, tops });
 
 function makeResidues(host, options) {
-  const root = host.appendChild(element("div", "strip"));
+  const root = el("div", host, "strip");
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", "Sequence; arrow keys move, Enter pins");
   let boxes = [], key = null;
@@ -13,10 +13,10 @@ function makeResidues(host, options) {
     boxes = [];
     const blocks = [];
     for (let k = 0; k < view.letters.length; k += 10) {
-      const block = element("span", "block");
-      block.append(element("span", "number", view.labels[k]));
+      const block = el("span", null, "block");
+      el("span", block, "number", view.labels[k]);
       for (let i = k; i < Math.min(k + 10, view.letters.length); i++) {
-        const box = block.appendChild(element("span", "residue", view.letters[i]));
+        const box = el("span", block, "residue", view.letters[i]);
         box.dataset.residue = i;
         box.setAttribute("role", "button");
         box.tabIndex = i ? -1 : 0;

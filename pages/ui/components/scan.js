@@ -1,5 +1,5 @@
 // Mutation scan: sequence, heatmap of all single mutants, structure, linked in the browser.
-// Needs board.js (colours), protein_molecule.js and residues.js in front of it.
+// Needs protein_molecule.js and residues.js in front of it.
 //
 // data (pages/ui/mutations.py, `payload`). One event to Python, { value, stamp }: pin (a position or -1).
 
@@ -14,38 +14,25 @@ export default function (component) {
   scan.receive(data);
 }
 
-function element(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text) node.textContent = text;
-  return node;
-}
-
 function makeScan(host) {
   const scan = { emit: () => {}, receive };
-  const top = host.appendChild(element("section", "scan-top"));
-  const right = host.appendChild(element("section", "scan-molecule"));
+  const top = el("section", host, "scan-top");
+  const right = el("section", host, "scan-molecule");
   let data = null, pin = -1, near = -1, letter = -1, stamp = 0, cell = NARROWEST;
 
   const strip = makeResidues(top, { onHover: (i) => hover(i ?? -1, -1), onPick: setPin, onEscape: () => setPin(-1) });
-  const scroll = top.appendChild(element("div", "scan-scroll"));
-  const canvas = scroll.appendChild(element("canvas", "scan-map"));
+  const scroll = el("div", top, "scan-scroll");
+  const canvas = el("canvas", scroll, "scan-map");
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
-  const foot = top.appendChild(element("div", "legend"));
-  const bar = foot.appendChild(element("span", "legend-bar"));
-  const legend = foot.appendChild(element("span", "legend-text"));
-  const status = top.appendChild(element("div", "status"));
+  const foot = el("div", top, "legend");
+  const bar = el("span", foot, "legend-bar");
+  const legend = el("span", foot, "legend-text");
+  const status = el("div", top, "status");
   status.setAttribute("aria-live", "polite");
-  const tools = top.appendChild(element("div", "tools"));
-  const save = tools.appendChild(element("button", "", "Heatmap as PNG"));
-  save.addEventListener("click", () => canvas.toBlob((blob) => {
-    const link = element("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = "mutation-scan.png";
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-  }));
+  const tools = el("div", top, "tools");
+  const save = el("button", tools, "", "Heatmap as PNG");
+  save.addEventListener("click", () => canvas.toBlob((blob) => offer(blob, "mutation-scan.png")));
   const molecule = makeMolecule(right, { onPick: setPin, onHover: (i) => hover(i ?? -1, -1) });
 
   function receive(next) {
