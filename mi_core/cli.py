@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mi_core import catalog, cli_coevolution, cli_likelihood
+from mi_core import catalog, cli_coevolution, cli_finetune, cli_likelihood
 from mi_core.agreement import peer_matrix
 from mi_core.cli_estimators import (
     NAMES,
@@ -433,10 +433,11 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument("--repeats", type=_positive, default=3)
     likelihood = cli_likelihood.add_commands(commands, bench, _command, _add_model)
     dca = cli_coevolution.add_commands(bench, _command)
-    for measured in (sudoku, generate, protein, designed, estimator, estimators, speed, likelihood, dca):
+    train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")
+    finetune = cli_finetune.add_commands(train, bench, _command, _positive, Bar)
+    for measured in (sudoku, generate, protein, designed, estimator, estimators, speed, likelihood, finetune, dca):
         measured.add_argument("--record", type=Path, help="also store the result with command, date and machine")
 
-    train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")
     mdm = _command(train, "sudoku-mdm", _train_sudoku, "the Sudoku model, from nothing; resumes")
     mdm.add_argument("--out", type=Path, default=Path("runs/sudoku-mdm.safetensors"))
     mdm.add_argument("--steps", type=_positive, default=9_000)
