@@ -22,11 +22,19 @@ from mi_core.models.mpnn import load_proteinmpnn
 from mi_core.models.protocol import Model
 from mi_core.models.sudoku import KIND as SUDOKU_KIND
 from mi_core.models.sudoku import load_sudoku
+from mi_core.models.tuned import KIND as UPDATE_KIND
+from mi_core.models.tuned import load_tuned
+from mi_core.pointwise import KIND as POINTWISE_KIND
+from mi_core.pointwise import PointwiseHead, load_pointwise
 from mi_core.proteins.structure import Chain
+from mi_core.quantiles import KIND as QUANTILE_KIND
+from mi_core.quantiles import UPPER, QuantileHead, load_quantiles
 from mi_core.weights import read_header
 
 ASSETS = Path(os.environ.get("MI_EXPLORER_ASSETS", Path(__file__).resolve().parent.parent / "assets"))
 SUDOKU_FILE = ASSETS / "models" / "sudoku-mdm.safetensors"
+TUNED = "sudoku-diagonal"
+TUNED_FILE = ASSETS / "models" / f"{TUNED}.safetensors"
 OWN_ESMC = {
     "esmc-mini": ("small ESM-C, any protein", ASSETS / "models" / "esmc-mini.safetensors"),
     "esmc-kunitz": ("small ESM-C of one family, Kunitz inhibitors", ASSETS / "models" / "esmc-kunitz.safetensors"),
@@ -44,6 +52,10 @@ FAMILIES = {
     }.items()
 }
 """Linear models of the columns of one alignment: what they are, and the files that they ship in."""
+
+QUANTILES = "quantiles"
+HEADS = (*VARIANTS, QUANTILES)
+"""Variants of heads that can be loaded and trained."""
 
 EXACT: dict[str, Callable[[], exact.JointTable]] = {
     "copied-bits": exact.copied_bits,
@@ -82,6 +94,8 @@ def load_model(
     """
     if name == "sudoku":
         return load_sudoku(weights or SUDOKU_FILE, low_precision=low_precision)
+    if name == TUNED:
+        return load_tuned(weights or TUNED_FILE, SUDOKU_FILE, name=TUNED, low_precision=low_precision)
     if name in OWN_ESMC:
         return load_esmc_file(weights or OWN_ESMC[name][1], name=name)
     if name in FAMILIES:
@@ -102,9 +116,8 @@ def load_model(
         if weights is not None:
             raise InputError(f"Model {name} is an exact table and takes no weight file.")
         return exact.ExactModel(EXACT[name](), name=name)
-    raise UnknownName(
-        "model", name, ["sudoku", *OWN_ESMC, *FAMILIES, "family", *HUB, "antiberty", PROTEINMPNN, "hf:PATH", *EXACT]
-    )
+    own = ["sudoku", TUNED, *OWN_ESMC, *FAMILIES, "family"]
+    raise UnknownName("model", name, [*own, *HUB, "antiberty", PROTEINMPNN, "hf:PATH", *EXACT])
 
 
 def _proteinmpnn(backbone: Chain | None, weights: Path | None) -> Model:
@@ -115,8 +128,8 @@ def _proteinmpnn(backbone: Chain | None, weights: Path | None) -> Model:
 
 def head_file(model: str, variant: str) -> Path:
     """Where the shipped head of a model lies."""
-    if variant not in VARIANTS:
-        raise UnknownName("head variant", variant, VARIANTS)
+    if variant not in HEADS:
+        raise UnknownName("head variant", variant, HEADS)
     return ASSETS / "models" / f"{model}-head-{variant}.safetensors"
 
 
@@ -133,13 +146,45 @@ def load_head(model: str, variant: str = "marginals", *, weights: Path | None = 
             f"There is no {variant} head for model {model}; train one with "
             f"`python -m mi_core train head --model {model} --variant {variant}`."
         )
-    return load_head_file(path)
+    return load_quantiles(path, load_head(model)) if variant == QUANTILES else load_head_file(path)
+
+
+def load_upper(model: str) -> MIHead:
+    """The head with quantiles of a model, answering with an upper one: what a careful decoder would take for the MI.
+
+    Raises:
+        InputError, FormatError: as `load_head`.
+    """
+    head = load_head(model, QUANTILES)
+    assert isinstance(head, QuantileHead)
+    return head.at(UPPER)
+
+
+def pointwise_file(model: str) -> Path:
+    """Where the shipped pointwise head of a model lies."""
+    return ASSETS / "models" / f"{model}-pointwise.safetensors"
+
+
+def load_pointwise_head(model: str, *, weights: Path | None = None) -> PointwiseHead:
+    """The pointwise head of a model.
+
+    Raises:
+        InputError, FormatError: none was trained for this model, or its file is damaged.
+    """
+    path = weights or pointwise_file(model)
+    if weights is None and not path.is_file():
+        raise InputError(
+            f"There is no pointwise head for model {model}; train one with "
+            f"`python -m mi_core train pointwise --model {model}`, or probe (`--strategy pointwise@loss-probing`)."
+        )
+    return load_pointwise(path)
 
 
 def entries() -> list[Entry]:
     """Everything that has a name here, whether it can be loaded now or not."""
     found = [
         _from_file("sudoku", "model", "masked diffusion model of Sudoku", SUDOKU_FILE, SUDOKU_KIND),
+        _from_file(TUNED, "model", "the same, tuned to diagonal Sudoku", TUNED_FILE, UPDATE_KIND),
         *_protein_entries(),
         *(
             Entry(name, "model", "exact joint table, the oracle of the tests", "built in", 0, True, "")
@@ -147,9 +192,13 @@ def entries() -> list[Entry]:
         ),
         Entry("probing", "estimator", "ground truth by conditional probing, any model", "built in", 0, True, ""),
     ]
-    for model, variant in (*(("sudoku", variant) for variant in VARIANTS), ("family-kunitz", "marginals")):
-        name = f"{model}/head-{variant}"
-        found.append(_from_file(name, "estimator", "neural estimate in one pass", head_file(model, variant), HEAD_KIND))
+    for variant in HEADS:
+        what, kind = ("neural estimate in one pass", HEAD_KIND)
+        if variant == QUANTILES:
+            what, kind = ("its quantiles, on top of the marginals head", QUANTILE_KIND)
+        found.append(_from_file(f"sudoku/head-{variant}", "estimator", what, head_file("sudoku", variant), kind))
+    what = "pointwise MI of drawn tokens, in one pass"
+    found.append(_from_file("sudoku/pointwise", "estimator", what, pointwise_file("sudoku"), POINTWISE_KIND))
     return found
 
 

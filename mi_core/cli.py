@@ -14,11 +14,25 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mi_core import catalog, cli_likelihood
+from mi_core import catalog, cli_coevolution, cli_finetune, cli_likelihood
 from mi_core.agreement import peer_matrix
-from mi_core.cli_estimators import NAMES, bench_estimators_command, estimate_with, samples_command
-from mi_core.cli_labels import describe_labels, describe_states, make_labels_command, train_head_command, unseen_states
+from mi_core.cli_estimators import (
+    NAMES,
+    bench_estimators_command,
+    describe_states,
+    estimate_with,
+    samples_command,
+    unseen_states,
+)
+from mi_core.cli_labels import (
+    describe_held_out,
+    describe_labels,
+    held_out_states,
+    make_labels_command,
+    train_head_command,
+)
 from mi_core.cli_output import Bar, log
+from mi_core.cli_pointwise import describe_pointwise, train_pointwise_command
 from mi_core.cli_proteins import (
     bench_contacts_command,
     bench_generation_command,
@@ -32,14 +46,23 @@ from mi_core.cli_proteins import (
 from mi_core.decoding import MISource, decode
 from mi_core.errors import InputError, MiCoreError, SettingError, UnknownName
 from mi_core.evaluation import Contestant, bench_estimator, bench_generate, bench_speed, bench_sudoku
-from mi_core.head import VARIANTS, MIHead, estimate
+from mi_core.head import MIHead, estimate
 from mi_core.inputs import read_input
 from mi_core.models.protocol import Model
 from mi_core.probing import FORMS, probe
 from mi_core.proteins.structure import read_structure
 from mi_core.report import tables, write_record
 from mi_core.results import MIResult
-from mi_core.sources import AttentionSource, GapSource, HeadSource, ProbingSource, StructureSource, TVSource
+from mi_core.sources import (
+    AttentionSource,
+    GapSource,
+    HeadSource,
+    PointwiseSource,
+    ProbingPointwiseSource,
+    ProbingSource,
+    StructureSource,
+    TVSource,
+)
 from mi_core.strategies import get_strategy
 from mi_core.sudoku.board import VOCAB, cell_name, clashes, format_grid, is_valid_solution
 from mi_core.sudoku.sets import SETS, load_set, make_sets
@@ -225,7 +248,7 @@ def _bench_generation(arguments: argparse.Namespace) -> Answer:
 
 def _bench_estimator(arguments: argparse.Namespace) -> Answer:
     model = _model(arguments)
-    row = bench_estimator(model, _head(arguments), unseen_states(arguments, model), tick=Bar())
+    row = bench_estimator(model, _head(arguments), held_out_states(arguments, model), tick=Bar())
     return row, json.dumps(row, indent=2)
 
 
@@ -286,8 +309,11 @@ def _head_of(arguments: argparse.Namespace) -> Callable[[str], MIHead]:
 
 def _bench_estimators(arguments: argparse.Namespace) -> Answer:
     model = _model(arguments)
-    tokens = read_input(model, arguments.input, mask=arguments.mask, seed=arguments.seed)
-    return bench_estimators_command(model, tokens, _head_of(arguments))
+    if arguments.input:
+        states = [read_input(model, arguments.input, mask=arguments.mask, seed=arguments.seed)]
+    else:
+        states = unseen_states(arguments, model)
+    return bench_estimators_command(model, states, _head_of(arguments), Bar())
 
 
 def _contestants(arguments: argparse.Namespace) -> list[Contestant]:
@@ -314,7 +340,7 @@ def contestant_of(text: str, params: Sequence[str] = ()) -> Contestant:
     return Contestant(name, rule.settings(settings), source or None)
 
 
-SOURCES = ("head", "probing", "gap", "tv", "attention", "structure")
+SOURCES = ("head", "head-upper", "probing", "gap", "loss", "loss-probing", "tv", "attention", "structure")
 
 
 def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant) -> MISource | None:
@@ -329,8 +355,11 @@ def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant)
         raise InputError(f"Only Sudoku has a structure that is known beforehand; {model.name} has none.")
     makers: dict[str, Callable[[], MISource]] = {
         "head": lambda: HeadSource(_head(arguments)),
+        "head-upper": lambda: HeadSource(catalog.load_upper(arguments.model)),
         "probing": ProbingSource,
         "gap": GapSource,
+        "loss": lambda: PointwiseSource(catalog.load_pointwise_head(arguments.model), _head(arguments)),
+        "loss-probing": ProbingPointwiseSource,
         "tv": TVSource,
         "attention": AttentionSource,
         "structure": lambda: StructureSource(peer_matrix().double()),
@@ -398,19 +427,21 @@ def _parser() -> argparse.ArgumentParser:
     describe_generation(designed)
     estimator = _command(bench, "estimator", _bench_estimator, "the head against probing on unseen states")
     _add_model(estimator)
-    describe_states(estimator)
-    estimators = _command(bench, "estimators", _bench_estimators, "every estimator against the truth of one state")
+    describe_held_out(estimator)
+    estimators = _command(bench, "estimators", _bench_estimators, "every estimator against the truth, on unseen states")
     _add_model(estimators)
-    _add_input(estimators)
-    estimators.add_argument("--seed", type=int, default=0, help="of a mask that is drawn")
+    _add_input(estimators, required=False)
+    describe_states(estimators)
     speed = _command(bench, "speed", _bench_speed, "wall-clock ratios in one run")
     _add_model(speed)
     speed.add_argument("--repeats", type=_positive, default=3)
     likelihood = cli_likelihood.add_commands(commands, bench, _command, _add_model)
-    for measured in (sudoku, generate, protein, designed, estimator, estimators, speed, likelihood):
+    dca = cli_coevolution.add_commands(bench, _command)
+    train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")
+    finetune = cli_finetune.add_commands(train, bench, _command, _positive, Bar)
+    for measured in (sudoku, generate, protein, designed, estimator, estimators, speed, likelihood, finetune, dca):
         measured.add_argument("--record", type=Path, help="also store the result with command, date and machine")
 
-    train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")
     mdm = _command(train, "sudoku-mdm", _train_sudoku, "the Sudoku model, from nothing; resumes")
     mdm.add_argument("--out", type=Path, default=Path("runs/sudoku-mdm.safetensors"))
     mdm.add_argument("--steps", type=_positive, default=9_000)
@@ -442,6 +473,11 @@ def _parser() -> argparse.ArgumentParser:
     samples = _command(commands, "samples", samples_command, "the MI of two columns of samples")
     samples.add_argument("file", type=Path, help="CSV of two columns, numbers or words")
     samples.add_argument("--seed", type=int, default=0, help="of the halves that the interval comes from")
+    pointwise = _command(train, "pointwise", train_pointwise_command, "what tells how two drawn tokens go together")
+    pointwise.add_argument("--model", default="sudoku")
+    pointwise.add_argument("--weights", type=Path)
+    describe_pointwise(pointwise)
+
     labels = _command(commands, "labels", make_labels_command, "probed MI of many states, to train a head on; resumes")
     _add_model(labels)
     describe_labels(labels)
@@ -464,13 +500,15 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="sudoku", help="a name from `models`")
     parser.add_argument("--weights", type=Path, help="another weight file for the model")
     parser.add_argument("--low-precision", action="store_true", help="multiply in bfloat16: faster, noise near 1e-3")
-    parser.add_argument("--variant", choices=VARIANTS, default=VARIANTS[0], help="which head")
+    parser.add_argument("--variant", choices=catalog.HEADS, default=catalog.HEADS[0], help="which head")
     parser.add_argument("--head-weights", type=Path, help="another weight file for the head")
 
 
-def _add_input(parser: argparse.ArgumentParser) -> None:
+def _add_input(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     parser.add_argument(
-        "--input", required=True, help="a board (81 characters, . or 0 where open), a protein sequence or a FASTA file"
+        "--input",
+        required=required,
+        help="a board (81 characters, . or 0 where open), a protein sequence or a FASTA file",
     )
     parser.add_argument("--mask", metavar="10-30,45|all|ratio:.5", help="residues to open, counted from 1")
     parser.add_argument("--structure", type=Path, help="PDB or mmCIF file of the backbone, for model proteinmpnn")

@@ -1,21 +1,27 @@
 """The commands around estimators: `mi` with any of them, `bench estimators` on one state, `samples` on two columns."""
 
 import argparse
-import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from mi_core.errors import SettingError
+from mi_core.catalog import OWN_ESMC
+from mi_core.errors import InputError, SettingError
 from mi_core.estimators import ESTIMATORS, Task, get_estimator
 from mi_core.estimators.registry import HeadOf
-from mi_core.estimators.scorecard import diagnostics, ground_truth, scorecard
+from mi_core.estimators.study import study
+from mi_core.models.esmc import KIND as ESMC_KIND
 from mi_core.models.protocol import Model
 from mi_core.results import MIResult
 from mi_core.samples import estimate_samples, read_samples
+from mi_core.sudoku.board import VOCAB
+from mi_core.weights import read_header
 
 Answer = tuple[Any, str]
+UNSEEN_SEED = 90_001  # the shipped heads' labels began at 7,000
 NAMES = ["probing", "head", *(name for name in ESTIMATORS if name != "probing")]
 """What `mi --estimator` takes; "probing" there has cuts of its own, "head" is the head of --variant."""
 
@@ -35,35 +41,76 @@ def estimate_with(name: str, params: list[str], model: Model, tokens: Tensor, he
     return get_estimator(name)(Task(model, tokens, head_of), **settings)
 
 
-def bench_estimators_command(model: Model, tokens: Tensor, head_of: HeadOf) -> Answer:
-    """`bench estimators`: every estimator against the ground truth of one state."""
-    task = Task(model, tokens, head_of)
-    truth = ground_truth(task)
-    scores = scorecard(task, truth)
-    found = diagnostics(truth)
-    values = {
-        "truth": {"estimator": truth.estimator, "passes": truth.passes, "seconds": round(truth.seconds, 3)},
-        "scores": [_without_nan(asdict(score)) for score in scores],
-        "diagnostics": [asdict(diagnostic) for diagnostic in found],
-    }
+def describe_states(parser: argparse.ArgumentParser) -> None:
+    """The options that say on which states the estimators are compared, where `--input` names none."""
+    parser.add_argument("--states", type=int, default=48, help="unseen states, where --input names none")
+    parser.add_argument("--seed", type=int, default=UNSEEN_SEED, help="of these states, or of a mask that is drawn")
+    parser.add_argument("--fasta", type=Path, help="sequences to hide residues of, for a protein model")
+    parser.add_argument(
+        "--alignment", type=Path, help="the one a family model was trained on: what was held out of it is taken"
+    )
+
+
+def unseen_states(arguments: argparse.Namespace, model: Model) -> list[Tensor]:
+    """States that no shipped model or head was trained on: Sudoku half random and half met while decoding; proteins of
+    the FASTA file or held out of the alignment, each residue hidden with probability t ~ U[0, 1].
+
+    Raises:
+        SettingError: fewer than one state.
+        InputError: a protein model without sequences, or a model whose weight file does not say what was held out.
+    """
+    from mi_core.training.labels import SHARD, LabelRecipe, label_states, shard_states
+
+    count: int = arguments.states
+    if count < 1:
+        raise SettingError(f"--states must be at least 1, got {count}.")
+    if model.vocab is VOCAB:
+        return list(label_states(model, count, seed=arguments.seed)[0])
+    recipe = LabelRecipe(model.name, seed=arguments.seed, sequences=_sequences(arguments))
+    shards = range(-(-count // SHARD))
+    return [state for number in shards for state in shard_states(model, recipe, number)[0]][:count]
+
+
+def _sequences(arguments: argparse.Namespace) -> tuple[str, ...]:
+    from mi_core.training.protein_data import corpus_of, sample_of, sequences_in
+
+    if arguments.alignment is None:
+        return tuple(sequences_in(arguments.fasta)) if arguments.fasta else ()
+    path = arguments.weights or OWN_ESMC.get(arguments.model, ("", Path(arguments.model)))[1]
+    try:
+        split = read_header(path, ESMC_KIND).training["data"]["seed"]
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{path.name} does not say which sequences were held out; give others with --fasta."
+        ) from error
+    _, held = corpus_of([arguments.alignment], seed=split)
+    return tuple(sample_of(held, 1000, seed=arguments.seed))
+
+
+def bench_estimators_command(
+    model: Model, states: Sequence[Tensor], head_of: HeadOf, tick: Callable[[int, int, str], None]
+) -> Answer:
+    """`bench estimators`: every estimator against the ground truth of one state or of many."""
+    task = Task(model, states[0], head_of, progress=lambda done, total: tick(done, total, "estimates"))
+    values = study(task, states)
     lines = ["estimator                              passes  seconds  Spearman      R2   RMSE    top  AUROC"]
-    for s in scores:
-        if s.refused:
-            lines.append(f"{s.label:38} {s.refused}")
+    for row in values["estimators"]:
+        if row["refused"]:
+            lines.append(f"{row['label']:38} {row['refused']}")
         else:
-            figures = "".join(_cell(value) for value in (s.spearman, s.r2, s.rmse, s.top, s.auroc))
-            lines.append(f"{s.label:38} {s.passes:6} {s.seconds:8.2f}  {figures}")
-    lines += [f"{d.name}: {d.value:.4g} {d.unit}. {d.meaning}" for d in found]
+            figures = "".join(_cell(row[key]) for key in ("spearman", "r2", "rmse", "top", "auroc"))
+            lines.append(f"{row['label']:38} {row['passes']:6.0f} {row['seconds']:8.2f}  {figures}")
+    if found := values["calibration"]:
+        lines.append(
+            f"90 % intervals hold {found['inside']:.3f} of {found['pairs']} pairs of uncertain positions; "
+            f"{found['crossings']} quantiles cross."
+        )
+    lines += [f"{d['name']}: {d['value']:.4g} {d['unit']}. {d['meaning']}" for d in values["diagnostics"]]
     return values, "\n".join(lines)
 
 
-def _cell(value: float) -> str:
-    return "      -" if math.isnan(value) else f"{value:7.3f}"
-
-
-def _without_nan(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN."""
-    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
+def _cell(value: float | None) -> str:
+    return "      -" if value is None else f"{value:7.3f}"
 
 
 def samples_command(arguments: argparse.Namespace) -> Answer:

@@ -67,14 +67,14 @@ def _of_alignments(arguments: argparse.Namespace, model: Model, *, trained: bool
     return found
 
 
-def describe_states(parser: argparse.ArgumentParser) -> None:
+def describe_held_out(parser: argparse.ArgumentParser) -> None:
     """The options of `bench estimator` beside those of the model."""
     parser.add_argument("--states", type=_at_least_one, default=100)
     parser.add_argument("--seed", type=int, default=90_001)
     _add_alignments(parser, "the states are of its sequences that `train` holds out")
 
 
-def unseen_states(arguments: argparse.Namespace, model: Model) -> list[Tensor]:
+def held_out_states(arguments: argparse.Namespace, model: Model) -> list[Tensor]:
     """Random Sudoku states, or masked sequences that were held out of alignments.
 
     Raises:
@@ -113,6 +113,8 @@ def train_head_command(arguments: argparse.Namespace) -> Answer:
     else:
         _check_folder(arguments.labels, model)
         labels = read_labels(arguments.labels, model.name)
+    if arguments.variant == catalog.QUANTILES:
+        return _train_quantiles(arguments, model, labels, is_sudoku)
     settings = HeadTraining(
         variant=arguments.variant,
         epochs=arguments.epochs,
@@ -125,6 +127,26 @@ def train_head_command(arguments: argparse.Namespace) -> Answer:
     augment = symmetric_labels if is_sudoku else None
     train_head(model, labels, out, settings, augment=augment, report=_log, origin=_origin(arguments.labels, is_sudoku))
     return {"out": str(out), "states": len(labels)}, f"Head written to {out}."
+
+
+def _train_quantiles(arguments: argparse.Namespace, model: Model, labels: Any, is_sudoku: bool) -> Answer:
+    from mi_core.quantiles import marginals_trunk
+    from mi_core.training.labels import symmetric_labels
+    from mi_core.training.quantiles import QuantileTraining, train_quantiles
+
+    trunk = marginals_trunk(catalog.load_head(arguments.model, weights=arguments.start))
+    out = arguments.out or catalog.head_file(arguments.model, arguments.variant)
+    train_quantiles(
+        model,
+        trunk,
+        labels,
+        out,
+        QuantileTraining(epochs=arguments.epochs, minutes=arguments.minutes, seed=arguments.seed),
+        augment=symmetric_labels if is_sudoku else None,
+        report=_log,
+        origin=_origin(arguments.labels, is_sudoku),
+    )
+    return {"out": str(out), "states": len(labels)}, f"Head with quantiles written to {out}."
 
 
 def _check_folder(folder: Path, model: Model) -> None:

@@ -34,8 +34,12 @@ class MISource(Protocol):
         """What the matrix holds, one of `mi_core.selection.PAIRS`."""
         ...
 
-    def __call__(self, model: Model, tokens: Tokens, output: ModelOutput) -> tuple[PairBatch, list[int]]:
-        """MI of each sequence and the extra forward passes that it took."""
+    def __call__(self, model: Model, tokens: Tokens, output: ModelOutput, drawn: Tokens) -> tuple[PairBatch, list[int]]:
+        """The matrix of each sequence and the extra forward passes that it took.
+
+        Args:
+            drawn: (B, N), the token that each position gets if it is committed now; a loss is of these.
+        """
         ...
 
 
@@ -245,14 +249,15 @@ def _step(
     """One step of every run in `group`; by how many the open positions became fewer."""
     tokens = torch.stack([run.tokens for run in group])
     output = model(tokens)
-    mi, extra = mi_source(model, tokens, output) if mi_source is not None else (None, [0] * len(group))
     log_probs = output.log_probs.cpu()
+    drawn = torch.stack([_draw(row, temperature, run.generator) for row, run in zip(log_probs, group, strict=True)])
+    mi, extra = mi_source(model, tokens, output, drawn) if mi_source is not None else (None, [0] * len(group))
     is_mi = mi_source is not None and mi_source.kind == "mi"
     settled = 0
     for b, run in enumerate(group):
         pair_mi = mi[b].double().cpu() if mi is not None else None
         look = _Look(model)
-        view = _view(model, run, log_probs[b], pair_mi, temperature, look)
+        view = _view(model, run, log_probs[b], drawn[b], pair_mi, temperature, look)
         selection = rule.select(view, settings)
         step = record_step(view, selection, 1 + extra[b] + look.passes, record_marginals=record_marginals, is_mi=is_mi)
         _check_progress(rule, run, step, view.opened)
@@ -263,7 +268,13 @@ def _step(
 
 
 def _view(
-    model: Model, run: _Run, log_probs: LogProbRow, mi: PairMatrix | None, temperature: float, look: Look
+    model: Model,
+    run: _Run,
+    log_probs: LogProbRow,
+    drawn: Row,
+    mi: PairMatrix | None,
+    temperature: float,
+    look: Look,
 ) -> StepView:
     mask = model.vocab.mask_id
     start = torch.tensor(run.start)
@@ -275,7 +286,7 @@ def _view(
         run.earlier,
         opened=run.start.count(mask),
         tokens=run.tokens.clone(),
-        candidates=_draw(log_probs, temperature, run.generator),
+        candidates=drawn,
         uniform=torch.rand(len(start), generator=run.luck, dtype=torch.float64),
         temperature=temperature,
         look=look,

@@ -182,8 +182,9 @@ def _look(game: Game) -> Game:
     if not bool(masked.any()):
         return game
     output = game.model(tokens[None])
-    mi, extra = game.source(game.model, tokens[None], output) if game.source is not None else (None, [0])
     log_probs, step = output.log_probs[0].cpu(), len(game.trace.steps)
+    drawn = draw_at(log_probs, temperature=game.trace.temperature, seed=game.trace.seed, step=step)
+    mi, extra = game.source(game.model, tokens[None], output, drawn[None]) if game.source is not None else (None, [0])
     view = StepView(
         log_probs,
         masked,
@@ -191,7 +192,7 @@ def _look(game: Game) -> Game:
         None if mi is None else mi[0].double().cpu(),
         opened=game.trace.start.count(game.model.vocab.mask_id),
         tokens=tokens,
-        candidates=draw_at(log_probs, temperature=game.trace.temperature, seed=game.trace.seed, step=step),
+        candidates=drawn,
         temperature=game.trace.temperature,
         given=torch.tensor(game.trace.start) != game.model.vocab.mask_id,
     )

@@ -62,29 +62,38 @@ class MIHead(nn.Module):
         super().__init__()
         self.config = config
 
+    @property
+    def title(self) -> str:
+        """How results, traces and tables call it."""
+        return f"head-{self.config.variant}"
+
     def forward(self, output: ModelOutput, masked: Masked) -> PairBatch:
         """MI of every pair; 0 on the diagonal and where either position is revealed."""
-        batch, length = masked.shape
-        at, is_open = _pack(masked)  # (B, M)
-        upper = self.pairs(_open_part(output, at), is_open).triu(diagonal=1)  # (B, M, M)
-        values = (upper + upper.transpose(1, 2)) * (is_open[:, :, None] & is_open[:, None, :])
-        flat = at[:, :, None] * length + at[:, None, :]
-        mi = values.new_zeros(batch, length * length).scatter(1, flat.flatten(1), values.flatten(1))
-        return mi.view(batch, length, length)
+        at, is_open = pack(masked)  # (B, M)
+        return unpack(self.pairs(open_part(output, at), is_open), at, is_open, masked.shape[1])
 
     def pairs(self, output: ModelOutput, is_open: Masked) -> Tensor:
         """MI of all pairs of M packed positions, (B, M, M); only what lies above the diagonal is read."""
         raise NotImplementedError
 
 
-def _pack(masked: Masked) -> tuple[Tensor, Tensor]:
+def pack(masked: Masked) -> tuple[Tensor, Tensor]:
     """The open positions of each sequence first, (B, M) with M the most of any; others fill up, marked False."""
     most = int(masked.sum(1).max())
     at = torch.argsort(~masked, dim=1, stable=True)[:, :most]
     return at, masked.gather(1, at)
 
 
-def _open_part(output: ModelOutput, at: Tensor) -> ModelOutput:
+def unpack(pairs: Tensor, at: Tensor, is_open: Tensor, length: int) -> Tensor:
+    """What lies above the diagonal of (B, M, M) packed pairs, mirrored and put where it belongs in (B, N, N)."""
+    upper = pairs.triu(diagonal=1)
+    values = (upper + upper.transpose(1, 2)) * (is_open[:, :, None] & is_open[:, None, :])
+    flat = at[:, :, None] * length + at[:, None, :]
+    whole = values.new_zeros(len(at), length * length).scatter(1, flat.flatten(1), values.flatten(1))
+    return whole.view(-1, length, length)
+
+
+def open_part(output: ModelOutput, at: Tensor) -> ModelOutput:
     """A pass as seen from the positions `at` (B, M)."""
     most = at.shape[1]
 
@@ -144,6 +153,16 @@ class MarginalsHead(MIHead):
         nn.init.constant_(self.out.bias, -3.0)
 
     def pairs(self, output: ModelOutput, is_open: Masked) -> Tensor:
+        z, smaller = self.features(output, is_open)
+        return smaller * torch.sigmoid(self.share(z))
+
+    def share(self, z: Tensor) -> Tensor:
+        """Logit of the mutual share of the smaller entropy, from what is known of a pair."""
+        logit: Tensor = self.out(self.middle(z))[..., 0]
+        return logit
+
+    def features(self, output: ModelOutput, is_open: Masked) -> tuple[Tensor, Tensor]:
+        """What is known of each pair (B, M, M, pair) after all path updates, and min(H_i, H_j) (B, M, M)."""
         probs = output.log_probs.exp().float()
         h = entropy(output.log_probs).float()
         inner = [norm(output.layers[k]) for norm, k in zip(self.norm_layers, self.config.layers, strict=True)]
@@ -162,7 +181,7 @@ class MarginalsHead(MIHead):
         ).float()
         for update in self.rounds:
             z = update(z, edges)
-        return smaller * torch.sigmoid(self.out(self.middle(z))[..., 0])
+        return z, smaller
 
 
 class PathUpdate(nn.Module):
@@ -266,7 +285,7 @@ def estimate(model: Model, head: MIHead, tokens: Row) -> MIResult:
         log_probs=output.log_probs[0].cpu(),
         tokens=tokens.cpu(),
         model=model.name,
-        estimator=f"head-{head.config.variant}",
+        estimator=head.title,
         form="averaged",
         passes=1,
         seconds=time.perf_counter() - start,

@@ -21,6 +21,9 @@ from mi_core.strategies import get_strategy
 Row = dict[str, Any]
 
 
+LIKELIHOODS = ("toy", "sudoku", "kunitz")  # records of `bench likelihood`, one a model
+
+
 def write_record(path: Path, arguments: Sequence[str], result: Any) -> None:
     """Store a benchmark's result with what made it."""
     cores = os.cpu_count()
@@ -67,6 +70,10 @@ def tables(folder: Path) -> str:
         _strategies(read_record(folder / "sudoku_generate.json"), "valid", "Valid grids"),
         _estimators([read_record(folder / f"sudoku_estimator_{v}.json") for v in ("marginals", "paper")]),
         _speed(read_record(folder / "sudoku_speed.json")),
+        _likelihood([read_record(folder / f"likelihood_{name}.json") for name in LIKELIHOODS]),
+        _tuning(read_record(folder / "sudoku_tuning.json")),
+        _study(read_record(folder / "estimators_sudoku.json")),
+        _study(read_record(folder / "estimators_esmc-kunitz.json")),
     ]
     return "\n\n".join([*parts, *filter(None, [protein_tables(folder)])])
 
@@ -199,3 +206,82 @@ def _speed(record: Row) -> str:
         f"(its largest entry is {r['largest_mi']:.3f}); every other figure here is float32."
     )
     return "\n".join(lines) + "\n\n" + text + "\n\n" + _origin(record)
+
+
+def _likelihood(records: Sequence[Row]) -> str:
+    methods = [entry["method"] for entry in records[0]["result"]["methods"]]
+    lines = ["| model, tokens scored | " + " | ".join(methods) + " |", "|---|" + "---|" * len(methods)]
+    for record in records:
+        result = record["result"]
+        spent = {entry["method"]: entry["variance_per_pass"] for entry in result["methods"]}
+        lines.append(
+            f"| {result['model']}, {result['targets']} | " + " | ".join(_or_dash(spent[m]) for m in methods) + " |"
+        )
+    kinds = list(dict.fromkeys((row["kind"], row["method"]) for r in records for row in r["result"]["coupling"]))
+    lines += ["", "| decoupled / coupled | " + " | ".join(f"{kind}, {method}" for kind, method in kinds) + " |"]
+    lines.append("|---|" + "---|" * len(kinds))
+    for record in records:
+        gains = {(row["kind"], row["method"]): row["gain"] for row in record["result"]["coupling"]}
+        lines.append(
+            f"| {record['result']['model']} | " + " | ".join(_or_dash(gains.get(kind)) for kind in kinds) + " |"
+        )
+    text = (
+        "Variance of an estimate of -log p times the passes it took, nats squared: what a single pass would leave. "
+        "Below, by how much the variance of a log-ratio falls when both sides share their masks."
+    )
+    return text + "\n\n" + "\n".join(lines) + "\n\n" + "\n\n".join(_origin(record) for record in records)
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else "0" if value < 1e-12 else f"{value:.3g}"
+
+
+def _tuning(record: Row) -> str:
+    r = record["result"]
+    lines = [
+        "| cells hidden | states | pairs of the new rule | of them among as many that rose most | chance | "
+        "mean change, nats | of other pairs |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in r["mi"]:
+        lines.append(
+            f"| {row['hidden']:.0%} | {row['states']} | {row['pairs']:.1f} | {row['precision']:.3f} | "
+            f"{row['chance']:.3f} | {row['change_new_pairs']:+.4f} | {row['change_other_pairs']:+.4f} |"
+        )
+    solved = ", ".join(f"{name} {_percent(one, 'share')}" for name, one in r["solved"].items())
+    identity = r["identity"]
+    text = (
+        f"Change of MI from {r['reference']} to {r['tuned']}. Reward, log p({r['tuned']}) - log p({r['reference']}): "
+        f"{r['reward_diagonal']:+.2f} nats on {r['grids']} unseen grids that keep the diagonals, "
+        f"{r['reward_ordinary']:+.2f} on as many that need not. Of {r['puzzles']} unseen puzzles with "
+        f"one solution by the rules of diagonal Sudoku, {r['open_cells']:.0f} cells open, decoded a cell at a time, "
+        f"solved exactly: {solved}. "
+        f"The reference against itself: reward {identity['reward']:g}, largest change of MI "
+        f"{identity['largest_mi_change']:g} nats, entropy of q at least {identity['least_entropy_of_q']:.3f}."
+    )
+    return "\n".join(lines) + f"\n\n{text}\n\n" + _origin(record)
+
+
+def _study(record: Row) -> str:
+    study = record["result"]
+    lines = [
+        f"| estimator, model {study['model']} | passes | Spearman | R² | RMSE (nats) | AUROC | interval holds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in study["estimators"]:
+        if not row["refused"]:
+            scores = " | ".join(_number(row[k]) for k in ("spearman", "r2")) + f" | {_number(row['rmse'], 4)}"
+            held = _number((row.get("interval") or {}).get("held"))
+            lines.append(f"| `{row['label']}` | {row['passes']:.0f} | {scores} | {_number(row['auroc'])} | {held} |")
+    text = f"{len(study['states'])} unseen states; the truth takes {study['truth']['passes']:.0f} passes a state."
+    if found := study["calibration"]:
+        bands = ", ".join(f"{band['inside']:.3f}" for band in found["by_ratio"])
+        text += (
+            f" Of {found['pairs']} pairs of uncertain positions the trained 90 % interval holds {found['inside']:.3f} "
+            f"(by fifths of the mask ratio {bands}); {found['crossings']} quantiles cross."
+        )
+    return "\n".join(lines) + "\n\n" + text + "\n\n" + _origin(record)
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

@@ -56,6 +56,7 @@ class MIResult:
     lower: PairMatrix | None = None  # certified interval around the value that full probing would give
     upper: PairMatrix | None = None
     error: PairMatrix | None = None  # standard error, where the estimate is a mean over draws
+    quantiles: Float[Tensor, "K N N"] | None = None  # at `settings["levels"]`, from a head; no certificate
     probes: ProbeDetails | None = None
 
     @property

@@ -10,8 +10,10 @@ import torch
 from mi_core.errors import InputError
 from mi_core.head import MIHead, predict
 from mi_core.models.protocol import Model, ModelOutput
+from mi_core.pointwise import PointwiseHead, predict_pmi
 from mi_core.probing import conditionals, probe
 from mi_core.results import MIResult, mean_of_directions
+from mi_core.selection import RULED_OUT
 from mi_core.shapes import LogProbRow, PairBatch, PairMatrix, Row, Tokens
 
 
@@ -25,9 +27,11 @@ class HeadSource:
     @property
     def name(self) -> str:
         """How traces and tables call it."""
-        return f"head-{self.head.config.variant}"
+        return self.head.title
 
-    def __call__(self, model: Model, tokens: Tokens, output: ModelOutput) -> tuple[PairBatch, list[int]]:
+    def __call__(
+        self, model: Model, tokens: Tokens, output: ModelOutput, drawn: Tokens | None = None
+    ) -> tuple[PairBatch, list[int]]:
         """MI of B sequences and 0 extra passes for each."""
         return predict(self.head, model, tokens, output), [0] * len(tokens)
 
@@ -41,7 +45,9 @@ class ProbingSource:
     name: str = "probing"
     kind: str = "mi"
 
-    def __call__(self, model: Model, tokens: Tokens, output: ModelOutput) -> tuple[PairBatch, list[int]]:
+    def __call__(
+        self, model: Model, tokens: Tokens, output: ModelOutput, drawn: Tokens | None = None
+    ) -> tuple[PairBatch, list[int]]:
         """MI of B sequences and the probe passes of each; the base pass is the one already made."""
         results = [
             probe(model, row, form=self.form, mass=self.mass, base=output.log_probs[b]) for b, row in enumerate(tokens)
@@ -60,7 +66,9 @@ class GapSource:
     name: str = "probing-gap"
     kind: str = "mi"
 
-    def __call__(self, model: Model, tokens: Tokens, output: ModelOutput) -> tuple[PairBatch, list[int]]:
+    def __call__(
+        self, model: Model, tokens: Tokens, output: ModelOutput, drawn: Tokens | None = None
+    ) -> tuple[PairBatch, list[int]]:
         """MI + gap of B sequences and the probe passes of each."""
         matrices, passes = [], []
         for b, row in enumerate(tokens):
@@ -88,7 +96,9 @@ class TVSource:
     name: str = "probing-tv"
     kind: str = "tv"
 
-    def __call__(self, model: Model, tokens: Tokens, output: ModelOutput) -> tuple[PairBatch, list[int]]:
+    def __call__(
+        self, model: Model, tokens: Tokens, output: ModelOutput, drawn: Tokens | None = None
+    ) -> tuple[PairBatch, list[int]]:
         """Total variation of B sequences and the probe passes of each."""
         both = [expected_variation(model, row, output.log_probs[b], self.mass) for b, row in enumerate(tokens)]
         return torch.stack([matrix for matrix, _ in both]), [passes for _, passes in both]
@@ -113,6 +123,58 @@ def expected_variation(model: Model, tokens: Row, log_probs: LogProbRow, mass: f
     return both * (is_open[:, None] & is_open[None, :]), passes
 
 
+@dataclass(frozen=True, eq=False)
+class PointwiseSource:
+    """What each pair of drawn tokens loses, from the hidden states of the pass that decoding makes anyway.
+
+    Where the pointwise head says that two tokens all but cannot be together, -PMI: what this very draw loses. Elsewhere
+    the MI of the pair: what the average draw loses, since small PMIs are estimated less well than their mean.
+    """
+
+    head: PointwiseHead
+    average: MIHead
+    name: str = "head-pointwise"
+    kind: str = "loss"
+
+    def __call__(self, model: Model, tokens: Tokens, output: ModelOutput, drawn: Tokens) -> tuple[PairBatch, list[int]]:
+        """Losses of B sequences, nats, and 0 extra passes for each."""
+        pmi = predict_pmi(self.head, model, tokens, drawn, output)
+        mi = predict(self.average, model, tokens, output)
+        return torch.where(pmi < -RULED_OUT, -pmi, mi), [0] * len(tokens)
+
+
+@dataclass(frozen=True)
+class ProbingPointwiseSource:
+    """max(0, -PMI) of the drawn tokens by probing: one extra pass for each open position, not V of them."""
+
+    name: str = "probing-pointwise"
+    kind: str = "loss"
+
+    def __call__(self, model: Model, tokens: Tokens, output: ModelOutput, drawn: Tokens) -> tuple[PairBatch, list[int]]:
+        """Losses of B sequences, nats, and the passes of each."""
+        found = [probed_pmi(model, row, drawn[b], output.log_probs[b]) for b, row in enumerate(tokens)]
+        return torch.stack([(-pmi).clamp_min(0.0) for pmi, _ in found]), [passes for _, passes in found]
+
+
+def probed_pmi(model: Model, tokens: Row, drawn: Row, log_probs: LogProbRow) -> tuple[PairMatrix, int]:
+    """ln p(x_i, x_j) / p(x_i) p(x_j) of the drawn tokens, both directions' mean, nats, and the passes that it took.
+
+    0 on the diagonal and where a position is revealed. A token that the other one rules out gives `LOWEST`.
+    """
+    at = (tokens == model.vocab.mask_id).nonzero()[:, 0]
+    probes = tokens.repeat(len(at), 1)
+    probes[torch.arange(len(at)), at] = drawn[at]
+    token = drawn[at].to(log_probs.device)
+    after = model(probes).log_probs[:, at].gather(2, token[None, :, None].expand(len(at), -1, 1))[..., 0]
+    told = (after - log_probs[at].gather(1, token[:, None])[:, 0]).clamp_min(LOWEST).cpu()  # [i, j]: of i about j
+    pmi = log_probs.new_zeros(len(tokens), len(tokens)).cpu()
+    pmi[at[:, None], at] = ((told + told.T) / 2).fill_diagonal_(0.0)
+    return pmi, len(at)
+
+
+LOWEST = -30.0  # nats; what a pair that cannot occur is given for minus infinity
+
+
 @dataclass(frozen=True)
 class AttentionSource:
     """Attention weights, both directions' mean over all heads of the last blocks (DAPD, arXiv 2603.12996)."""
@@ -121,7 +183,9 @@ class AttentionSource:
     name: str = "attention"
     kind: str = "attention"
 
-    def __call__(self, model: Model, tokens: Tokens, output: ModelOutput) -> tuple[PairBatch, list[int]]:
+    def __call__(
+        self, model: Model, tokens: Tokens, output: ModelOutput, drawn: Tokens | None = None
+    ) -> tuple[PairBatch, list[int]]:
         """Weights of B sequences, (B, N, N), and no extra pass.
 
         Raises:
@@ -143,7 +207,9 @@ class StructureSource:
     name: str = "structure"
     kind: str = "structure"
 
-    def __call__(self, model: Model, tokens: Tokens, output: ModelOutput) -> tuple[PairBatch, list[int]]:
+    def __call__(
+        self, model: Model, tokens: Tokens, output: ModelOutput, drawn: Tokens | None = None
+    ) -> tuple[PairBatch, list[int]]:
         """The same graph for every sequence, and no extra pass.
 
         Raises:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from mi_core.errors import MiCoreError
 from mi_core.sudoku.board import cell_name
-from pages.ui import cached, frame, ground_truth, payload, sudoku_board, sudoku_report, sudoku_view
+from pages.ui import cached, frame, payload, probe_controls, sudoku_board, sudoku_report, sudoku_view
 from pages.ui.components.workbench import workbench
 
 frame.setup(
@@ -16,7 +16,7 @@ frame.setup(
 board = sudoku_board.choose()
 choice = sudoku_view.controls(board)
 pin = sudoku_board.pinned(board)
-truth = ground_truth.current(choice.truth)
+truth = probe_controls.current(choice.truth)
 estimate = None
 try:
     beliefs = cached.get_beliefs(board)

@@ -5,8 +5,10 @@ import streamlit as st
 from mi_core.protein_view import state_of
 from pages.ui import (
     frame,
+    probe_controls,
     protein_cached,
     protein_choice,
+    protein_family,
     protein_models,
     protein_report,
     protein_strip,
@@ -34,7 +36,8 @@ look, state = choice.look, state_of(protein, masked)
 
 who, model = protein_models.load(name, choice.weights, protein)
 key = protein_truth.key_of(who, state, choice.form, choice.mass)
-beliefs, estimate = protein_truth.read(who, state, model)
+beliefs = protein_truth.beliefs(who, state, model)
+estimate = None if model is None or beliefs is None else protein_cached.get_estimate(who, state, model)
 with button:
     protein_truth.controls(key, state, model, beliefs)
 
@@ -45,7 +48,8 @@ shown = Shown(
     contacts=protein_cached.contacts_of(protein, look.definition),
     log_probs=None if beliefs is None else beliefs.log_probs,
     estimate=estimate,
-    truth=protein_truth.current(key),
+    truth=probe_controls.current(key),
+    family=protein_family.scores(protein),
 )
 protein_bench(
     bench(shown, look, pins=pins, absent=protein_truth.absent(state, beliefs), seen=protein_strip.seen()),
@@ -54,6 +58,7 @@ protein_bench(
     on_pin=protein_strip.pinned_on_bench,
 )
 protein_truth.caption(state, beliefs)
+st.page_link("pages/6_Design.py", label="Design the masked residues, step by step", icon=":material/genetics:")
 
 left, right = st.columns([3, 2], gap="large")
 with left:

@@ -21,14 +21,19 @@ LEVELS = [  # a module or package may import only from levels above its own line
     {"results", "sudoku", "proteins"},
     {"models"},
     {"probing", "head", "selection", "agreement", "samples"},
+    {"quantiles", "pointwise"},
     {"strategies", "likelihood", "estimators"},
     {"decoding", "sources", "catalog", "inputs"},
     {
         *{"evaluation", "training", "teaching", "postmortem", "stepcost", "coupling", "comparison"},
         *{"differential", "protein_view"},
     },
-    {"report", "game", "generation", "cli_output"},
-    {"standings", "cli_likelihood", "cli_labels", "cli_estimators", "cli_proteins"},
+    {"report", "game", "generation", "cli_output", "tuning", "diagonal_bench"},
+    {
+        *{"standings", "coevolution", "cli_likelihood", "cli_labels", "cli_estimators", "cli_proteins"},
+        *{"cli_pointwise", "cli_finetune"},
+    },
+    {"cli_coevolution"},
     {"cli"},
     {"__main__"},
 ]

@@ -154,7 +154,7 @@ def test_a_small_case_can_be_cancelled() -> None:
     app.button(key="be_run").click().run()
     job = app.session_state["be_job"]
     app.button(key="be_cancel").click().run()
-    assert not job.running and job.row is None, "it stopped, it did not finish unseen"
+    assert not job.running and job.result is None, "it stopped, it did not finish unseen"
     assert not app.exception and "be_job" not in app.session_state
     assert app.button(key="be_run") and not any("boards at" in text.value for text in app.markdown)
 

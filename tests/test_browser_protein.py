@@ -46,13 +46,13 @@ def visitor(request: pytest.FixtureRequest, address: str) -> "Iterator[tuple[Cal
         chromium = playwright.chromium.launch(executable_path=driver.chromium_path(), args=flags)
         offline = driver.Offline(chromium)
 
-        def open_at(path: str = LINK, *, width: int = 1440, dark: bool = False) -> "Page":
+        def open_at(path: str = LINK, *, width: int = 1440, dark: bool = False, shows: str = ".residue") -> "Page":
             page = offline.page(width=width, height=1000, dark=dark)
             page.set_default_timeout(SLOW)
             page.goto(address + path)
             settle(page, timeout=SLOW / 1000)
             driver.assert_no_exception(page)
-            expect(page.locator(".residue").first).to_be_visible(timeout=SLOW)
+            expect(page.locator(shows).first).to_be_visible(timeout=SLOW)
             return page
 
         yield open_at, webgl
@@ -168,6 +168,29 @@ def test_the_map_pins_a_pair(visitor):
     page.wait_for_url(re.compile("pr_pin=3%2C7"))
     page.keyboard.press("Escape")
     expect(page.locator(".residue.pinned")).to_have_count(0)
+
+
+DESIGN = LINK.replace("/Proteins", "/Design") + "&de_strategy=Top-k+confidence&de_top_k_k=2&de_tokens=likeliest"
+
+
+def test_a_design_is_replayed_by_keys_on_its_structure(visitor):
+    open_at, webgl = visitor
+    page = open_at(DESIGN + "&de_step=1", shows="svg.rp-board")
+    from pages.ui.components import viewer_script
+
+    wanted = "3dmol" if webgl and viewer_script.find() else "trace"
+    expect(page.locator(".molecule")).to_have_attribute("data-renderer", wanted, timeout=SLOW)
+    picture = page.locator("svg.rp-board")
+    expect(picture).to_have_attribute("aria-label", re.compile("Sequence after step 1: .*; 4 residues open"))
+    before = page.locator(".molecule").screenshot()
+    page.keyboard.press("End")
+    expect(picture).to_have_attribute("aria-label", re.compile("after step 3: .*; 0 residues open"))
+    expect(page.locator(".rp-position")).to_have_text("3 / 3")
+    assert "de_step=3" in page.url
+    page.wait_for_timeout(500)
+    assert page.locator(".molecule").screenshot() != before, "the structure keeps its colours"
+    trace = json.loads(saved(page, "Trace (JSON)"))
+    assert trace["kind"] == "decode-trace" and trace["nfe"] == 3
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -21,7 +21,7 @@ from mi_core.head import load_head_file
 from mi_core.models.esmc import KIND, EsmcModel, build_esmc
 from mi_core.proteins.sequence import VOCAB
 from mi_core.training import label_farm
-from mi_core.training.head import HeadTraining, _features, train_head
+from mi_core.training.head import HeadTraining, features_of, train_head
 from mi_core.training.label_farm import MANIFEST, make_shards, manifest_of
 from mi_core.training.labels import (
     LONGEST,
@@ -111,10 +111,10 @@ def test_labels_of_several_lengths_are_padded(tiny: EsmcModel, tmp_path: Path) -
     assert labels.mi[behind].isnan().all() and (labels.tokens[~behind] <= VOCAB.mask_id).all()
 
 
-def test_features_behind_padding_are_those_of_the_sequence_alone(tiny: EsmcModel) -> None:
+def testfeatures_of_behind_padding_are_those_of_the_sequence_alone(tiny: EsmcModel) -> None:
     states = protein_states(SEQUENCES, 0, seed=3)[:4]
     tokens = torch.nn.utils.rnn.pad_sequence(states, batch_first=True, padding_value=PAD)
-    together = _features(tiny, tokens)
+    together = features_of(tiny, tokens)
     for b, row in enumerate(states):
         alone = tiny(row[None])
         torch.testing.assert_close(together.hidden[b, : len(row)], alone.hidden[0], atol=1e-5, rtol=1e-5)

@@ -45,7 +45,7 @@ SEEN = {  # rules whose choice follows from what they see, at settings that comm
     "demask": {"tau": 0.3},
     "dapd": {"tau": 0.05},
 }
-BY_LUCK = {"random-k", "punt", "revoking-top-k", "remdm-cap", "remdm-conf"}  # many ways to one sequence
+BY_LUCK = {"pointwise", "random-k", "punt", "revoking-top-k", "remdm-cap", "remdm-conf"}  # many ways to one sequence
 NO_TABLE = {"peer-colouring"}  # its graph is that of Sudoku
 
 
@@ -68,10 +68,10 @@ class Remembered:
     def kind(self) -> str:
         return self.source.kind
 
-    def __call__(self, model: Model, tokens: Tensor, output: ModelOutput) -> tuple[Tensor, list[int]]:
+    def __call__(self, model: Model, tokens: Tensor, output: ModelOutput, drawn: Tensor) -> tuple[Tensor, list[int]]:
         for row in {tuple(row) for row in tokens.tolist()} - self.seen.keys():
             one = torch.tensor(row)[None]
-            self.seen[row] = self.source(model, one, model(one))[0][0]
+            self.seen[row] = self.source(model, one, model(one), drawn[:1])[0][0]
         return torch.stack([self.seen[tuple(row)] for row in tokens.tolist()]), [0] * len(tokens)
 
 

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from mi_core.proteins.presets import PRESETS, load_preset
 from tests.protein_models import save_tiny_esmc
+from tests.test_coevolution import planted
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 UBIQUITIN = load_preset("ubiquitin").sequence
@@ -55,7 +56,7 @@ def upload(app: AppTest, name: str, data: bytes) -> AppTest:
 
 
 def compute(app: AppTest, seconds: float = 90) -> None:
-    app.button(key="pr_compute").click().run()
+    app.button(key="pr_run").click().run()
     deadline = time.monotonic() + seconds
     while "pr_job" in app.session_state and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -93,11 +94,11 @@ def test_the_truth_is_computed_ranked_and_measured():
 
 def test_the_truth_can_be_cancelled():
     app = open_page(pr_mask="all", pr_mass="1")
-    app.button(key="pr_compute").click().run()
+    app.button(key="pr_run").click().run()
     assert "pr_job" in app.session_state
     app.button(key="pr_cancel").click().run()
     assert not app.exception and "pr_job" not in app.session_state
-    assert app.button(key="pr_compute")
+    assert app.button(key="pr_run")
 
 
 def test_a_deep_link_restores_everything():
@@ -122,7 +123,7 @@ def test_the_shortcuts_write_the_pattern():
     assert set(bench(app)["open"]) == {"1"}
     app.button(key="pr_mask_None").click().run()
     assert set(bench(app)["open"]) == {"0"}
-    assert app.button(key="pr_compute").disabled
+    assert app.button(key="pr_run").disabled
 
 
 @pytest.mark.parametrize("text", ["", "1-", "99", "ratio:2", "x" * 500])
@@ -151,6 +152,24 @@ def test_a_bad_sequence_is_one_sentence_and_the_last_good_protein_stays(text, to
     assert not app.exception
     assert len(app.error) == 1 and told in app.error[0].value
     assert bench(app)["letters"] == UBIQUITIN
+
+
+def test_the_longest_sequence_works_and_its_cost_is_stated():
+    app = open_page(pr_mask="3,5,300,500")
+    app.text_area(key="pr_sequence").set_value(("ACDEFGHIKLMNPQRSTVWY" * 26)[:512]).run()
+    assert not app.exception and not app.error and len(bench(app)["letters"]) == 512
+    assert "Above 300 residues" in said(app) and "at most 81 passes, about" in said(app)
+
+
+def test_an_alignment_is_analysed_beside_the_map():
+    app = open_page(pr_preset="crambin", pr_mask="4,6,8,20,34,40", pr_mass="0.8")
+    compute(app)
+    assert "Direct coupling analysis" not in said(app)
+    app.file_uploader(key="pr_alignment").upload("family.fasta", planted()).run()
+    assert not app.exception and not app.error
+    assert "of your alignment, 61 aligned sequences" in said(app)
+    app.file_uploader(key="pr_alignment").upload("family.fasta", b">a\nWWWWWWWW\n>b\nWWWWHWWW").run()
+    assert len(app.error) == 1 and "resembles chain A" in app.error[0].value and len(bench(app)["letters"]) == 46
 
 
 def test_a_pasted_sequence_has_map_and_strip_only():
@@ -191,10 +210,11 @@ WATER = b"HETATM    1  O   HOH A   1       1.000   1.000   1.000  1.00  0.00    
         ("broken.pdb", b"ATOM  broken\n", "damaged"),
         ("hostile.pdb", HOSTILE, ""),
         ("bomb.pdb.gz", gzip.compress(b"A" * 30_000_000, mtime=0), "10 MB"),
+        ("huge.pdb", b"A" * 11_000_000, "10 MB"),
         ("bad.fasta", b">x\nAC1\n", "'1'"),
         ("photo.png", b"\x89PNG\x00\x00", "text"),
     ],
-    ids=["empty", "no protein", "broken", "hostile", "bomb", "letters", "binary"],
+    ids=["empty", "no protein", "broken", "hostile", "bomb", "huge", "letters", "binary"],
 )
 def test_a_bad_upload_is_one_sentence_and_the_protein_stays(name, data, told):
     app = upload(open_page(), name, data)

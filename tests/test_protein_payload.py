@@ -108,7 +108,8 @@ def test_precision_is_counted_over_the_masked_residues(ubiquitin):
     state = shown(ubiquitin, [i, j, *range(30, 38)], {(i, j): 0.9})
     rows = payload.precision_rows(state, RAW)
     assert payload.counted(state) == 10 and rows[0]["Range"].startswith("All")
-    values, chance, marks = payload.curve(state, RAW)
+    curve = payload.curve(state, RAW)
+    values, chance, marks = curve.map, curve.chance, curve.marks
     assert values[0] == 1 and 0 < chance < 1 and marks == {"L/5": 2, "L/2": 5, "L": 10}
 
 

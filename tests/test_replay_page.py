@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from mi_core.errors import FormatError
 from mi_core.strategies import STRATEGIES
 from pages.ui.cached_runs import MAX_TRACE_MB, read_replay
-from pages.ui.replay_controls import parameter_key
+from pages.ui.replay_controls import SOURCES, parameter_key
 from tests.browser import ROOT
 from tests.test_postmortem import GRID, R1C1, R1C2, R9C9, run, step
 
@@ -65,10 +65,11 @@ def test_another_strategy_brings_its_own_parameters(page):
 def test_a_strategy_that_needs_mi_asks_where_it_comes_from():
     at = open_page(re_strategy="MI-guided")
     assert not at.exception and not at.error
-    assert at.selectbox(key="re_mi").options == ["neural head", "probing", "probing, MI + gap"]
+    assert at.selectbox(key="re_mi").options == list(SOURCES["mi"])
     assert not [toggle for toggle in at.toggle if toggle.key == "re_hide_mi"]
-    at.selectbox(key="re_mi").set_value("probing").run()
-    assert not at.exception and not at.error and replays(at) == 1
+    for source in ("neural head, upper quantile", "probing"):
+        at.selectbox(key="re_mi").set_value(source).run()
+        assert not at.exception and not at.error and replays(at) == 1
 
 
 def test_a_source_of_another_strategy_is_let_go():

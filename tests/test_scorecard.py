@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 
 from mi_core.agreement import auroc, precision_at_top
 from mi_core.cli import main
-from mi_core.errors import InputError
+from mi_core.errors import Cancelled, InputError, UnknownName
 from mi_core.estimators import ESTIMATORS, Task
-from mi_core.estimators.scorecard import DEFAULT, Contender, diagnostics, ground_truth, score, scorecard
+from mi_core.estimators.scorecard import DEFAULT, Contender, diagnostics, ground_truth
+from mi_core.estimators.study import contender_of, same_scale, study, worst_pair
+from mi_core.estimators.summary import calibration, cells_of, summary
 from mi_core.models import exact
 from mi_core.models.exact import ExactModel, JointTable
 
@@ -50,21 +53,77 @@ def test_the_truth_scores_full_marks_against_itself() -> None:
     truth = ground_truth(task)
     assert truth.estimator == "table" and truth.passes == 0
     torch.testing.assert_close(truth.mi, ESTIMATORS["probing"](task).mi, atol=1e-10, rtol=0)
-    own = score("truth", truth, truth)
-    assert own.r2 == own.top == 1 and own.spearman == pytest.approx(1) and own.rmse == 0
-    assert math.isnan(own.width), "a table certifies nothing about probing"
+    own = summary([truth, truth], [truth, truth], in_nats=True)
+    assert own["r2"] == 1 and own["spearman"] == 1 and own["rmse"] == own["bias"] == 0 and own["pairs"] == 12
+    assert "interval" not in own, "a table certifies nothing about probing"
+    cells = cells_of(own["density"])
+    assert all(column == row for column, row, _ in cells), "on the diagonal"
+    assert sum(count for _, _, count in cells) == 12
 
 
-def test_the_scorecard_of_a_table_names_who_refuses() -> None:
+def test_a_study_pools_states_and_names_who_refuses() -> None:
     task = task_of(exact.copied_bits(0.8))
-    rows = {row.label: row for row in scorecard(task, ground_truth(task))}
+    other = torch.tensor([0, 2, 2, 2])
+    told: list[tuple[int, int]] = []
+    values = study(replace(task, progress=lambda done, total: told.append((done, total))), [task.tokens, other])
+    rows = {row["label"]: row for row in values["estimators"]}
     assert set(rows) == {contender.label for contender in DEFAULT}
-    assert rows["probing-mixture"].r2 == pytest.approx(1) and rows["probing-mixture"].auroc == 1
-    for name in ("first-order", "attention", "head-paper"):
-        assert rows[name].refused.endswith(".") and math.isnan(rows[name].spearman)
-    other = Task(task.model, torch.tensor([0, 2, 2, 2]))
+    assert values["states"] == ["....", "0..."] and told[-1] == (2 * (len(DEFAULT) + 1),) * 2
+    mixture = rows["probing-mixture"]
+    assert mixture["r2"] == 1 and mixture["pairs"] == 6 + 3 and mixture["auroc"] == 1
+    assert [band["states"] for band in mixture["by_ratio"]] == [1, 1]
+    assert sum(band["pairs"] for band in mixture["by_size"]) == 9
+    for name in ("first-order", "attention", "head-paper", "head-quantiles"):
+        assert rows[name]["refused"].endswith(".") and "spearman" not in rows[name]
+    assert rows["cut-probing mass=0.9 min_entropy=0.05"]["interval"]["held"] == 1
+    assert values["calibration"] is None
+    assert json.loads(json.dumps(values, allow_nan=False)) == values, "a record holds it as it is"
+    with pytest.raises(InputError, match="at least one state"):
+        study(task, [])
+    with pytest.raises(Cancelled):
+        study(replace(task, cancel=lambda: True), [other])
+
+
+def test_the_scores_of_a_study_by_hand() -> None:
+    task = task_of(exact.from_seed(5, 4, 3))
+    truth = ground_truth(task)
+    off = torch.zeros(4, 4, dtype=torch.float64)
+    off[0, 1] = off[1, 0] = 0.3
+    guess = replace(truth, mi=truth.mi + off, estimator="guess")
+    values = summary([truth, guess], [truth, truth], in_nats=True)
+    assert values["rmse"] == pytest.approx((0.3**2 / 12) ** 0.5, abs=1e-6)
+    assert values["bias"] == pytest.approx(0.3 / 12, abs=1e-6)
+    assert values["worst"][0]["state"] == 1 and worst_pair(guess, truth) == (0, 1)
     with pytest.raises(InputError, match="different states"):
-        score("x", ground_truth(other), ground_truth(task))
+        summary([truth], [ground_truth(Task(task.model, torch.tensor([0, 3, 3, 3])))], in_nats=True)
+
+
+def test_calibration_counts_what_lies_below_each_quantile() -> None:
+    truth = ground_truth(task_of(exact.from_seed(5, 4, 3)))
+    steps = torch.tensor([-1.0, 0.0, 2.0], dtype=torch.float64)[:, None, None]
+    levels = {"levels": [0.05, 0.5, 0.95]}
+    good = replace(truth, quantiles=truth.mi + 0.01 * steps, settings=levels)
+    low = replace(truth, quantiles=truth.mi - 0.05 + 0.01 * steps, settings=levels)
+    found = calibration([good, low], [truth, truth])
+    assert found["pairs"] == 12 and found["inside"] == 0.5 and found["crossings"] == 0
+    assert found["below"] == [0, 0.5, 0.5]
+    assert found["by_ratio"] == [{"low": 0.8, "high": 1.0, "pairs": 12, "inside": 0.5, "width": 0.03}]
+    crossed = replace(truth, quantiles=(truth.mi + 0.01 * steps).flip(0), settings=levels)
+    assert calibration([crossed], [truth])["crossings"] == 12
+
+
+def test_a_contender_is_read_back_from_its_label() -> None:
+    for contender in DEFAULT:
+        assert contender_of(contender.label) == contender
+    with pytest.raises(UnknownName):
+        contender_of("magic")
+
+
+def test_a_score_is_stretched_for_a_picture() -> None:
+    truth = ground_truth(task_of(exact.golden_table()))
+    scores = replace(truth, mi=truth.mi * 7, form="score")
+    torch.testing.assert_close(same_scale(scores, truth), truth.mi)
+    assert same_scale(truth, truth) is truth.mi
 
 
 def test_diagnostics_are_figures_with_a_sentence() -> None:
@@ -91,7 +150,7 @@ def test_commands(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     state = ["--model", "copied-bits", "--input", "...."]
     assert main(["bench", "estimators", *state, "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
-    assert values["truth"]["estimator"] == "table" and len(values["scores"]) == len(DEFAULT)
+    assert values["truth"]["estimator"] == "table" and len(values["estimators"]) == len(DEFAULT)
     assert main(["bench", "estimators", *state]) == 0
     text = capsys.readouterr().out
     assert "cannot be differentiated" in text and "sampled draws=4" in text

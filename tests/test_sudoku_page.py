@@ -107,7 +107,7 @@ def test_pinning_a_given_cell_does_nothing():
 def test_a_complete_board_has_nothing_to_share():
     app = open_page(su_board=SOLVED)
     assert not app.error
-    app.button(key="su_compute").click().run()
+    app.button(key="su_run").click().run()
     wait_for_truth(app)
     assert not app.exception and not app.error
 
@@ -115,7 +115,7 @@ def test_a_complete_board_has_nothing_to_share():
 def test_the_ground_truth_is_computed_shown_and_kept():
     app = open_page(su_board=NEARLY, su_mass="1")
     assert bench(app)["truth"] is None
-    app.button(key="su_compute").click().run()
+    app.button(key="su_run").click().run()
     wait_for_truth(app)
     assert len(bench(app)["truth"]) == 6
     shown = {metric.label: metric.value for metric in app.metric}
@@ -127,7 +127,7 @@ def test_the_ground_truth_is_computed_shown_and_kept():
 
 def test_another_form_is_read_from_the_same_probes():
     app = open_page(su_board=TWO_WAYS)
-    app.button(key="su_compute").click().run()
+    app.button(key="su_run").click().run()
     wait_for_truth(app)
     averaged = bench(app)["truth"]
     app.selectbox(key="su_form").select("entropy-difference").run()
@@ -138,13 +138,13 @@ def test_another_form_is_read_from_the_same_probes():
 
 def test_the_ground_truth_can_be_cancelled():
     app = open_page(su_board="." * 81)
-    app.button(key="su_compute").click().run()
+    app.button(key="su_run").click().run()
     assert "su_job" in app.session_state
     app.button(key="su_cancel").click().run()
     assert not app.exception
     assert "su_job" not in app.session_state
     assert bench(app)["truth"] is None
-    assert app.button(key="su_compute")
+    assert app.button(key="su_run")
 
 
 def test_a_pinned_cell_ranks_its_own_pairs():

@@ -8,9 +8,10 @@ import torch
 
 from mi_core.errors import InputError
 from mi_core.estimators.registry import Task, estimator
-from mi_core.head import estimate
+from mi_core.head import MIHead, estimate
 from mi_core.information import entropy
 from mi_core.proteins.contacts import apc
+from mi_core.quantiles import QuantileHead, estimate_quantiles
 from mi_core.results import MIResult
 from mi_core.selection import Bounds
 
@@ -62,7 +63,19 @@ def head_paper(task: Task) -> MIResult:
     return _head(task, "paper")
 
 
+@estimator(title="Head with quantiles", source="ours, after arXiv 2511.18945 (MIST)")
+def head_quantiles(task: Task) -> MIResult:
+    """The marginals head with a trained spread: the median, and a 90 % interval that certifies nothing."""
+    head = _asked(task, "quantiles")
+    assert isinstance(head, QuantileHead)
+    return estimate_quantiles(task.model, head, task.tokens)
+
+
 def _head(task: Task, variant: str) -> MIResult:
+    return estimate(task.model, _asked(task, variant), task.tokens)
+
+
+def _asked(task: Task, variant: str) -> MIHead:
     if task.head_of is None:
         raise InputError("No head was given to this estimator; name a model that has one.")
-    return estimate(task.model, task.head_of(variant), task.tokens)
+    return task.head_of(variant)

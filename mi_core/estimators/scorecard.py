@@ -1,20 +1,17 @@
-"""How good each estimator is for what it costs, on one state whose true MI is known; and what to make of a result."""
+"""What a comparison of estimators starts from: who is compared, the truth, and what a result tells of itself."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
-from mi_core.agreement import agreement, auroc, certified_width, precision_at_top
-from mi_core.errors import InputError
+from mi_core.agreement import certified_width
 from mi_core.estimators.registry import ESTIMATORS, Task, get_estimator
 from mi_core.information import entropy
 from mi_core.models.exact import ExactModel
 from mi_core.results import MIResult, mean_of_directions
 
 TRUTH = "probing"
-NOTHING = 1e-9  # nats: MI that rounding alone may feign
 
 
 @dataclass(frozen=True)
@@ -39,23 +36,6 @@ DEFAULT = (
 """What a comparison tries where nobody says otherwise."""
 
 
-@dataclass(frozen=True)
-class Score:
-    """One estimator against the truth over the open pairs of one state; NaN where a score is not defined."""
-
-    label: str
-    passes: int
-    seconds: float
-    spearman: float
-    pearson: float
-    r2: float  # NaN for a score without unit
-    rmse: float  # nats; NaN for a score without unit
-    top: float  # share of the K strongest true pairs among its own K strongest, K = open positions
-    auroc: float  # of finding the pairs whose MI is above the truth's noise floor
-    width: float  # widest certified interval, nats; 0 where nothing was cut, NaN where nothing is certified
-    refused: str = ""  # the sentence, where the model cannot be asked in this way
-
-
 def ground_truth(task: Task) -> MIResult:
     """The table's own MI where there is a table; else full probing in the averaged form."""
     model = task.model
@@ -75,51 +55,6 @@ def ground_truth(task: Task) -> MIResult:
         passes=0,
         seconds=time.perf_counter() - start,
     )
-
-
-def score(label: str, result: MIResult, truth: MIResult) -> Score:
-    """The scores of one result.
-
-    Raises:
-        InputError: results of different states.
-    """
-    if not torch.equal(result.tokens, truth.tokens):
-        raise InputError("The two results belong to different states, so they cannot be compared.")
-    pairs = truth.pairs
-    guess, true = result.mi[pairs], truth.mi[pairs]
-    found = agreement(guess, true)
-    in_nats = result.form != "score"
-    floor = torch.zeros_like(truth.mi) if truth.noise_floor is None else truth.noise_floor.nan_to_num(nan=0.0)
-    return Score(
-        label,
-        result.passes,
-        result.seconds,
-        found.spearman,
-        found.pearson,
-        found.r2 if in_nats else float("nan"),
-        found.rmse if in_nats else float("nan"),
-        precision_at_top(guess, true, int(truth.masked.sum())),
-        auroc(guess, true > floor[pairs] + NOTHING),
-        certified_width(result) if result.lower is not None else float("nan"),
-    )
-
-
-def scorecard(task: Task, truth: MIResult, contenders: Sequence[Contender] = DEFAULT) -> list[Score]:
-    """Every contender on the state of `task`; one that the model refuses says why and has no scores.
-
-    Raises:
-        UnknownName, SettingError: a contender that does not exist.
-        Cancelled: the task said so.
-    """
-    rows = []
-    quiet = replace(task, progress=None)
-    for contender in contenders:
-        try:
-            rows.append(score(contender.label, get_estimator(contender.name)(quiet, **dict(contender.settings)), truth))
-        except InputError as error:
-            nan = float("nan")
-            rows.append(Score(contender.label, 0, nan, nan, nan, nan, nan, nan, nan, nan, str(error)))
-    return rows
 
 
 @dataclass(frozen=True)

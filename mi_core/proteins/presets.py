@@ -80,7 +80,13 @@ PRESETS = {
             "tcr-v-beta", "Variable domain of a T cell receptor (beta)", "1BD2", "E", 112,
             "An immunoglobulin fold with three hypervariable loops: the framework is predictable, the loops are not.",
             "PyPI MDAnalysisTests 2.11.0, MDAnalysisTests/data/mmcif/1BD2.pdb.gz (the first 112 residues of the chain)",
-            "An antibody Fv: a variable domain of the same fold, recombined from the same kind of gene segments.",
+        ),
+        Preset(
+            "nanobody", "Nanobody Nb35, an antibody's variable domain", "7CFN", "N", 128,
+            "A llama's antibody, a heavy variable domain alone, where AntiBERTy has something to say: its framework is "
+            "predictable, its long third loop (97 to 117) is not.",
+            "PyPI biopython 1.88, Tests/PDB/7CFN.cif",
+            "An antibody Fv: the light chain's domain, which camels and llamas do without.",
         ),
     )
 }  # fmt: skip

@@ -61,7 +61,7 @@ def train_head(
         origin: what the header says of the labels.
     """
     torch.manual_seed(settings.seed)
-    head = _first_head(settings, _features(model, labels.tokens[:1])).to(model.device)
+    head = _first_head(settings, features_of(model, labels.tokens[:1])).to(model.device)
     held = min(_HELD_OUT, max(1, len(labels) // 10))
     train = np.arange(held, len(labels))
     steps = settings.epochs * -(-len(train) // settings.batch)
@@ -69,7 +69,7 @@ def train_head(
     clock, rng = Clock(steps, settings.minutes), np.random.default_rng(settings.seed)
     step, losses, score = 0, [], float("nan")
     open_count = (labels.tokens == model.vocab.mask_id).sum(1).numpy()
-    batches = _batches(open_count, train, settings.batch, rng)
+    batches = like_sized(open_count, train, settings.batch, rng)
     while clock.fraction(step) < 1 and not cancel():
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * cosine_with_warmup(clock.fraction(step), step, warmup=100)
@@ -77,7 +77,7 @@ def train_head(
         tokens, target = labels.tokens[at], labels.mi[at].float()
         if augment is not None:
             tokens, target = augment(rng, tokens, target)
-        features = _features(model, tokens)
+        features = features_of(model, tokens)
         masked, target = (tokens == model.vocab.mask_id).to(model.device), target.to(model.device)
         with torch.autocast(model.device.type, dtype=torch.bfloat16):
             predicted = head(features, masked)
@@ -118,7 +118,7 @@ def _first_head(settings: HeadTraining, output: ModelOutput) -> MIHead:
     return head.train().requires_grad_(True)
 
 
-def _batches(
+def like_sized(
     open_count: NDArray[np.int64], rows: NDArray[np.int64], size: int, rng: np.random.Generator
 ) -> Iterator[Tensor]:
     """Batches without end, each epoch in a new order, of states with about equally many open positions.
@@ -134,7 +134,7 @@ def _batches(
         yield from (torch.from_numpy(made[k]) for k in rng.permutation(len(made)))
 
 
-def _features(model: Model, tokens: Tensor) -> ModelOutput:
+def features_of(model: Model, tokens: Tensor) -> ModelOutput:
     """One pass for each length among `tokens` (B, N), whose ends may be padded; zeros behind the end of a sequence.
 
     Clones: what a frozen model computes in inference mode may not enter autograd.
@@ -179,13 +179,13 @@ def _joined(parts: list[ModelOutput]) -> ModelOutput:
     )
 
 
-def _labelled(target: Tensor, masked: Tensor) -> Tensor:
+def labelled(target: Tensor, masked: Tensor) -> Tensor:
     """Open pairs i < j that carry a label, (B, N, N)."""
     return (~target.isnan() & masked[:, :, None] & masked[:, None, :]).triu(diagonal=1)
 
 
 def _loss(predicted: Tensor, target: Tensor, masked: Tensor) -> Tensor:
-    pairs = _labelled(target, masked)
+    pairs = labelled(target, masked)
     count = pairs.sum((1, 2)).clamp_min(1).sqrt()
     error = ((predicted - target.nan_to_num(nan=0.0)) ** 2 * pairs).sum((1, 2))
     return (error / count).mean()
@@ -199,9 +199,9 @@ def _r2(head: MIHead, model: Model, labels: LabelSet, at: Tensor) -> float:
         part = at[k : k + 16]
         tokens, target = labels.tokens[part], labels.mi[part].float()
         masked = tokens == model.vocab.mask_id
-        pairs = _labelled(target, masked)
+        pairs = labelled(target, masked)
         masked, pairs, target = (part.to(model.device) for part in (masked, pairs, target))
-        guess.append(head(_features(model, tokens), masked)[pairs].double())
+        guess.append(head(features_of(model, tokens), masked)[pairs].double())
         truth.append(target[pairs].double())
     y, f = torch.cat(truth), torch.cat(guess)
     return float(1 - ((y - f) ** 2).sum() / ((y - y.mean()) ** 2).sum())

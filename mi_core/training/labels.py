@@ -250,10 +250,15 @@ def symmetric_labels(rng: np.random.Generator, tokens: Tensor, mi: Tensor) -> tu
     The model is trained on all symmetric copies and treats them nearly alike (tests/test_training.py holds it to that),
     so that a few thousand probed states serve for any number of training steps.
     """
+    states, cell = symmetric_states(rng, tokens)
+    return states, mi.gather(1, cell[:, :, None].expand_as(mi)).gather(2, cell[:, None, :].expand_as(mi))
+
+
+def symmetric_states(rng: np.random.Generator, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """States (B, 81) under a random symmetry of the game each, and the cell that went to each place (B, 81)."""
     cell, digits = (torch.from_numpy(part) for part in random_symmetries(rng, len(tokens)))
     names = torch.cat([digits, torch.full((len(tokens), 1), VOCAB.mask_id)], dim=1)  # the mask stays the mask
-    moved = mi.gather(1, cell[:, :, None].expand_as(mi)).gather(2, cell[:, None, :].expand_as(mi))
-    return names.gather(1, tokens.gather(1, cell)), moved
+    return names.gather(1, tokens.gather(1, cell)), cell
 
 
 def shard_path(folder: Path, number: int) -> Path:

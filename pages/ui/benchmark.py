@@ -4,7 +4,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mi_core.standings import Standing, Standings, read_standings
-from pages.ui import frame, home
+from pages.ui import figures, frame
+from pages.ui.figures import COLOURS, MARKS, styled
+from pages.ui.widgets import download
 
 RESULTS = frame.ROOT / "assets" / "results"
 REGIMES = {  # title: record, measure, what it shows
@@ -29,8 +31,6 @@ REGIMES = {  # title: record, measure, what it shows
         "No givens; sampled digits. Every cell is uncertain, and only dependence can go wrong.",
     ),
 }
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A6D3B", "#7A7A7A")
-MARKS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "hexagon")
 PAPER = """
 | strategy | passes | solved |
 |:--|--:|--:|
@@ -67,14 +67,8 @@ def choose() -> tuple[str, Standings] | None:
 def chart(standings: Standings) -> None:
     """Quality against passes, a curve a strategy; what no setting beats is joined by a grey line."""
     word = {"solved": "Solved exactly", "valid": "Valid grids"}[standings.measure]
-    st.plotly_chart(
-        figure(standings, word, home.text_colour()),
-        key="be_chart",
-        theme=None,
-        width="stretch",
-        config=home.CONFIG,
-        alt=f"{word} against forward passes for {len(standings.curves)} strategies; the same numbers as the table.",
-    )
+    said = f"{word} against forward passes for {len(standings.curves)} strategies; the same numbers as the table."
+    figures.show(figure(standings, word, figures.text_colour()), "be_chart", said)
 
 
 def figure(standings: Standings, word: str, ink: str) -> go.Figure:
@@ -86,7 +80,7 @@ def figure(standings: Standings, word: str, ink: str) -> go.Figure:
         y=[100 * p.share for p in front],
         mode="lines",
         name="best for its passes",
-        line={"color": home.GREY, "width": 9, "shape": "hv"},
+        line={"color": figures.GREY, "width": 9, "shape": "hv"},
         hoverinfo="skip",
     )
     for k, curve in enumerate(standings.curves):
@@ -114,19 +108,14 @@ def figure(standings: Standings, word: str, ink: str) -> go.Figure:
             text=[p.knobs or "no knob" for p in curve],
             hovertemplate="%{text}<br>%{x:.1f} passes, %{y:.1f} %<extra>" + curve[0].title + "</extra>",
         )
+    styled(drawn, height=520, ink=ink, size=14)
     drawn.update_layout(
-        height=520,
         margin={"l": 58, "r": 8, "t": 12, "b": 8, "autoexpand": True},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": ink, "size": 14, "family": "Source Sans, Source Sans Pro, sans-serif"},
         legend={"orientation": "h", "y": -0.19, "yanchor": "top", "x": 0},
     )
     passes = [1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 80, 150, 300, 600]
-    drawn.update_xaxes(
-        title="forward passes a board (logarithmic)", type="log", tickvals=passes, gridcolor=home.GREY, zeroline=False
-    )
-    drawn.update_yaxes(title=f"{word}, %", gridcolor=home.GREY, zeroline=False)
+    drawn.update_xaxes(title="forward passes a board (logarithmic)", type="log", tickvals=passes)
+    drawn.update_yaxes(title=f"{word}, %")
     return drawn
 
 
@@ -142,15 +131,7 @@ def table(standings: Standings) -> None:
         alt="Every strategy and setting with passes and share",
     )
     with st.container(horizontal=True):
-        st.download_button(
-            "Curves (CSV)",
-            standings.to_csv,
-            file_name="curves.csv",
-            mime="text/csv",
-            on_click="ignore",
-            icon=":material/download:",
-            key="be_csv",
-        )
+        download("Curves (CSV)", "curves.csv", standings.to_csv, key="be_csv")
     st.caption(f"{standings.date}, {standings.machine}. To compute it again:")
     st.code(standings.command, language="bash", wrap_lines=True)
 

@@ -9,10 +9,19 @@ import streamlit as st
 from mi_core.agreement import peer_matrix
 from mi_core.decoding import DecodeTrace, MISource, decode
 from mi_core.errors import FormatError, InputError
-from mi_core.sources import AttentionSource, GapSource, HeadSource, ProbingSource, StructureSource, TVSource
+from mi_core.sources import (
+    AttentionSource,
+    GapSource,
+    HeadSource,
+    PointwiseSource,
+    ProbingPointwiseSource,
+    ProbingSource,
+    StructureSource,
+    TVSource,
+)
 from mi_core.sudoku.board import VOCAB, parse
-from pages.ui.cached import get_head, get_model
-from pages.ui.replay_payload import run_payload
+from pages.ui.cached import get_head, get_model, get_pointwise_head, get_upper
+from pages.ui.replay_board import board_run
 
 MAX_TRACE_MB = 5
 
@@ -21,7 +30,7 @@ MAX_TRACE_MB = 5
 class RunSettings:
     """All that a run depends on."""
 
-    board: str
+    start: str  # the sequence with what is open
     strategy: str
     parameters: tuple[tuple[str, float], ...]
     source: str  # a name that `source_of` knows
@@ -43,7 +52,7 @@ def get_replay(settings: RunSettings) -> Replay:
     Raises:
         MiCoreError: a bad board or parameter, or a missing weight file.
     """
-    if not bool((parse(settings.board) == VOCAB.mask_id).any()):
+    if not bool((parse(settings.start) == VOCAB.mask_id).any()):
         raise InputError("Every cell of this board is filled, so there is nothing to decode; open some cells.")
     return _decoded(settings)
 
@@ -54,7 +63,7 @@ def _decoded(settings: RunSettings) -> Replay:
     try:
         (trace,) = decode(
             get_model(),
-            parse(settings.board)[None],
+            parse(settings.start)[None],
             settings.strategy,
             dict(settings.parameters),
             seed=settings.seed,
@@ -65,7 +74,7 @@ def _decoded(settings: RunSettings) -> Replay:
         )
     finally:
         bar.empty()
-    return Replay(trace, run_payload(trace))
+    return Replay(trace, board_run(trace))
 
 
 def source_of(name: str) -> MISource | None:
@@ -73,8 +82,11 @@ def source_of(name: str) -> MISource | None:
     makers: dict[str, Callable[[], MISource | None]] = {
         "none": lambda: None,
         "head": lambda: HeadSource(get_head()),
+        "head-upper": lambda: HeadSource(get_upper()),
         "probing": ProbingSource,
         "probing-gap": GapSource,
+        "pointwise-head": lambda: PointwiseSource(get_pointwise_head(), get_head()),
+        "probing-pointwise": ProbingPointwiseSource,
         "probing-tv": TVSource,
         "attention": AttentionSource,
         "structure": lambda: StructureSource(peer_matrix().double()),
@@ -97,4 +109,4 @@ def read_replay(data: bytes) -> Replay:
         raise
     except (ValueError, RecursionError) as error:  # no UTF-8, numbers of thousands of digits, endless nesting
         raise FormatError("This file is not a decoding trace: it is no JSON text in UTF-8.") from error
-    return Replay(trace, run_payload(trace))
+    return Replay(trace, board_run(trace))

@@ -20,7 +20,7 @@ from pages.ui.cached import get_head, get_model
 from pages.ui.cached_runs import Replay, RunSettings, get_replay
 from pages.ui.components.decoder import decoder
 from pages.ui.decoder_payload import standings, table
-from pages.ui.replay_payload import run_payload
+from pages.ui.replay_board import board_run
 
 KEY = "ga_table"
 MOVES = "ga_moves"
@@ -190,7 +190,7 @@ def finale(game: Game, chosen: GameSettings) -> None:
     st.dataframe(standings(rows), hide_index=True, width="stretch", key="ga_standings")
     titles = {STRATEGIES[name].title: name for name in RIVALS}
     against = st.selectbox("Replay your run beside", list(titles), key="ga_against", bind="query-params", width=240)
-    mine_shown = Replay(game.trace, run_payload(game.trace))
+    mine_shown = Replay(game.trace, board_run(game.trace))
     replay.show(mine_shown, rivals[titles[against]], key="ga_replay")
 
 

@@ -15,7 +15,10 @@ PAGES = [  # script, name, icon
     ("pages/3_Benchmark.py", "Benchmark", ":material/leaderboard:"),
     ("pages/4_Be_the_decoder.py", "Be the decoder", ":material/touch_app:"),
     ("pages/5_Proteins.py", "Proteins", ":material/biotech:"),
+    ("pages/6_Design.py", "Design", ":material/genetics:"),
     ("pages/6_Likelihood.py", "Likelihood", ":material/functions:"),
+    ("pages/7_Estimators.py", "Estimators", ":material/straighten:"),
+    ("pages/8_What_did_the_tuning_change.py", "What did the tuning change?", ":material/compare_arrows:"),
 ]
 
 

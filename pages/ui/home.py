@@ -4,7 +4,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mi_core.teaching import EXAMPLES, Lesson
-from pages.ui import frame
+from pages.ui import figures, frame
+from pages.ui.figures import GREY, styled, text_colour
+from pages.ui.widgets import download
 
 INTRO = (
     "A masked diffusion model says what each open position may be, but not which positions **belong together**; two "
@@ -21,9 +23,7 @@ WAYS_ON = {
 MI_LIMIT = 0.6931471805599453  # ln 2, the most that two bits can share: the colours mean the same at every strength
 COLOURS = ("#0072B2", "#D55E00", "#E69F00")  # Okabe-Ito: one by one, all at once, MI-guided
 PATTERNS = ("", "/", ".")
-GREY = "rgba(128, 128, 128, 0.28)"
-CONFIG = {"displaylogo": False, "displayModeBar": "hover", "toImageButtonOptions": {"format": "svg"}}
-CONFIG |= {"modeBarButtonsToRemove": ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]}
+MARGIN = {"l": 4, "r": 4, "t": 36, "b": 4}
 
 
 def controls() -> tuple[str, float]:
@@ -49,23 +49,10 @@ def show(lesson: Lesson) -> None:
     st.markdown(f"{lesson.story} **{lesson.verdict}**")
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        st.plotly_chart(
-            mi_figure(lesson, text_colour()),
-            key="ho_mi",
-            theme=None,
-            width="stretch",
-            config=CONFIG,
-            alt=_mi_in_words(lesson),
-        )
+        figures.show(mi_figure(lesson, text_colour()), "ho_mi", _mi_in_words(lesson))
     with right:
-        st.plotly_chart(
-            outcome_figure(lesson, text_colour()),
-            key="ho_outcomes",
-            theme=None,
-            width="stretch",
-            config=CONFIG,
-            alt=f"Probability of each of the {len(lesson.outcomes)} outcomes under three ways of decoding.",
-        )
+        said = f"Probability of each of the {len(lesson.outcomes)} outcomes under three ways of decoding."
+        figures.show(outcome_figure(lesson, text_colour()), "ho_outcomes", said)
     left, right = st.columns([4, 5], gap="medium")
     left.markdown(cost_table(lesson))
     right.caption(legend(lesson))
@@ -77,15 +64,8 @@ def ways_on(lesson: Lesson) -> None:
     columns = st.columns([*(3 for _ in there), 2], gap="medium", vertical_alignment="center")
     for column, (script, label) in zip(columns, there, strict=False):
         column.page_link(script, label=label, icon=":material/arrow_forward:")
-    columns[-1].download_button(
-        "Outcomes (CSV)",
-        lesson.to_csv,
-        file_name="outcomes.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-        key="ho_csv",
-    )
+    with columns[-1]:
+        download("Outcomes (CSV)", "outcomes.csv", lesson.to_csv, key="ho_csv")
 
 
 def mi_figure(lesson: Lesson, colour: str) -> go.Figure:
@@ -119,7 +99,8 @@ def mi_figure(lesson: Lesson, colour: str) -> go.Figure:
             if (value := cells[i][j]) is not None:
                 ink = "#111111" if value > 0.45 * MI_LIMIT else "#FFFFFF"
                 figure.add_annotation(x=j, y=i, text=f"{value:.3f}", showarrow=False, font={"size": 14, "color": ink})
-    _style(figure, "Pairwise MI: exact above, probed below", colour)
+    styled(figure, height=290, title="Pairwise MI: exact above, probed below", ink=colour)
+    figure.update_layout(margin=MARGIN)
     figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, count - 0.5])
     figure.update_yaxes(visible=False, fixedrange=True, range=[count - 0.5, -0.5])
     return figure
@@ -140,7 +121,8 @@ def outcome_figure(lesson: Lesson, colour: str) -> go.Figure:
             },
             hovertemplate="%{x}: %{y:.4f}<extra>" + decoding.name + "</extra>",
         )
-    _style(figure, f"How often each outcome {''.join(lesson.variables)} is drawn", colour)
+    styled(figure, height=290, title=f"How often each outcome {''.join(lesson.variables)} is drawn", ink=colour)
+    figure.update_layout(margin=MARGIN)
     figure.update_layout(
         bargap=0.25,
         bargroupgap=0.05,
@@ -148,7 +130,7 @@ def outcome_figure(lesson: Lesson, colour: str) -> go.Figure:
     )
     figure.update_xaxes(type="category", fixedrange=True, tickfont={"family": "monospace"})
     figure.update_layout(margin_l=44)
-    figure.update_yaxes(fixedrange=True, gridcolor=GREY, zerolinecolor=GREY, rangemode="tozero", tickformat=".0%")
+    figure.update_yaxes(fixedrange=True, zeroline=True, zerolinecolor=GREY, rangemode="tozero", tickformat=".0%")
     return figure
 
 
@@ -173,24 +155,6 @@ def legend(lesson: Lesson) -> str:
     return (
         f"{ways}  \n**misplaced**: share of draws that belong on other outcomes (total variation)  \n"
         f"**probing** took {lesson.probing_passes} passes; largest error against the exact MI {error} nats"
-    )
-
-
-def text_colour() -> str:
-    """Ink that is readable on the page's own background."""
-    kind = st.context.theme.type
-    return {"dark": "#FAFAFA", "light": "#31333F"}.get(kind or "", "#808495")
-
-
-def _style(figure: go.Figure, title: str, colour: str) -> None:
-    """Explicit everywhere: Streamlit's own theme would repaint the colours."""
-    figure.update_layout(
-        title={"text": title, "font": {"size": 15}, "x": 0, "xref": "paper", "y": 0.98, "yanchor": "top"},
-        height=290,
-        margin={"l": 4, "r": 4, "t": 36, "b": 4},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": colour, "size": 13, "family": "Source Sans, Source Sans Pro, sans-serif"},
     )
 
 

@@ -1,19 +1,26 @@
 """Long work in the background: a thread with progress, cancel, and one sentence where it fails."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from threading import Event, Thread
+from typing import Any
 
 from mi_core.errors import Cancelled, MiCoreError
+
+Tell = Callable[[int, int], None]  # how much is done, of how much
+Stopped = Callable[[], bool]
+Work = Callable[[Tell, Stopped], Any]
 
 
 @dataclass
 class Job:
     """One run in a thread of its own. The thread writes, the page reads."""
 
+    subject: Hashable = None  # what the run is about: one for another subject is of no use any more
     done: int = 0
     total: int = 0
+    result: Any = None  # what the work gives back
     error: str = ""
     begun: float = field(default_factory=time.monotonic)
     stop: Event = field(default_factory=Event)
@@ -35,8 +42,8 @@ class Job:
         spent = time.monotonic() - self.begun
         return spent * (self.total - self.done) / self.done if self.done else None
 
-    def launch(self, work: Callable[[], None]) -> None:
-        """Do `work` in the background. It asks `stop` whether to go on and calls `tell`."""
+    def launch(self, work: Work) -> None:
+        """Do `work` in the background. It says how far it is and asks whether to stop."""
         self.thread = Thread(target=self._guarded, args=(work,), daemon=True)
         self.thread.start()
 
@@ -50,9 +57,9 @@ class Job:
         """How far the work is."""
         self.done, self.total = done, total
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(self, work: Work) -> None:
         try:
-            work()
+            self.result = work(self.tell, self.stop.is_set)
         except Cancelled:
             pass
         except MiCoreError as error:

@@ -8,7 +8,9 @@ import streamlit as st
 from mi_core.likelihood import METHODS, Estimate
 from mi_core.likelihood.lab import Report
 from mi_core.sudoku.board import cell_name
-from pages.ui import home
+from pages.ui import figures
+from pages.ui.figures import blank
+from pages.ui.widgets import download
 
 COLOURS = {  # Okabe-Ito; dashes and marks tell the methods apart as well
     "chain": ("#0072B2", "solid", "circle"),
@@ -18,7 +20,6 @@ COLOURS = {  # Okabe-Ito; dashes and marks tell the methods apart as well
     "time-integral": ("#CC79A7", "longdash", "x"),
 }
 NOTHING = 1e-9  # variance below this is rounding
-HEIGHT = 360
 
 
 def headline(report: Report) -> None:
@@ -50,37 +51,17 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _chart(figure: go.Figure, key: str, alt: str) -> None:
-    st.plotly_chart(figure, key=key, theme=None, width="stretch", config=home.CONFIG, alt=alt)
-
-
-def _figure(title: str) -> go.Figure:
-    figure = go.Figure()
-    figure.update_layout(
-        title={"text": title, "font": {"size": 15}, "x": 0, "xref": "paper", "y": 0.98, "yanchor": "top"},
-        height=HEIGHT,
-        margin={"l": 58, "r": 8, "t": 40, "b": 8},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": home.text_colour(), "size": 13, "family": "Source Sans, Source Sans Pro, sans-serif"},
-        legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0},
-    )
-    figure.update_xaxes(gridcolor=home.GREY, zeroline=False)
-    figure.update_yaxes(gridcolor=home.GREY, zeroline=False)
-    return figure
-
-
 def race_chart(report: Report) -> None:
     """The running estimate of every method, with its 95 % band."""
-    figure = _figure("Running estimate and 95 % band")
+    figure = blank("Running estimate and 95 % band")
     for entry in report.race.entries:
         _runner(figure, entry)
     if report.race.exact is not None:
-        figure.add_hline(y=report.race.exact, line={"color": home.text_colour(), "width": 1.5, "dash": "dot"})
+        figure.add_hline(y=report.race.exact, line={"color": figures.text_colour(), "width": 1.5, "dash": "dot"})
     figure.update_xaxes(title="forward passes (logarithmic)", type="log", dtick=1)
     figure.update_yaxes(title="-log p, nats", range=report.race.window)
     words = ", ".join(f"{METHODS[e.method].title} {_with_error(e)}" for e in report.race.entries)
-    _chart(figure, "li_race", f"Estimates in nats: {words}.")
+    figures.show(figure, "li_race", f"Estimates in nats: {words}.")
 
 
 def _runner(figure: go.Figure, entry: Estimate) -> None:
@@ -117,18 +98,27 @@ def _runner(figure: go.Figure, entry: Estimate) -> None:
 
 def variance_chart(report: Report) -> None:
     """Variance of the estimate times its passes, a bar a method."""
-    figure = _figure("Variance of one pass, nats² (shorter is better)")
-    entries = list(reversed(report.race.entries))
-    values = [entry.variance_per_pass for entry in entries]
-    shown = [value for value in values if value is not None and value > NOTHING]
-    least = min(shown, default=1.0) / 3
-    for entry, value in zip(entries, values, strict=True):
+    variance_bars(
+        {entry.method: entry.variance_per_pass for entry in report.race.entries},
+        "Variance of one pass, nats² (shorter is better)",
+        "li_variance",
+        "The same numbers as the column Variance of one pass of the table.",
+    )
+
+
+def variance_bars(
+    values: dict[str, float | None], title: str, key: str, alt: str, *, height: int | None = None
+) -> None:
+    """A bar a method on a logarithmic axis; none where it is 0 or unknown."""
+    figure = blank(title)
+    least = min((value for value in values.values() if value is not None and value > NOTHING), default=1.0) / 3
+    for method, value in reversed(values.items()):
         nothing = value is not None and value <= NOTHING
         figure.add_bar(
-            y=[METHODS[entry.method].title],
+            y=[METHODS[method].title],
             x=[least if value is None or nothing else value],
             orientation="h",
-            marker={"color": "rgba(0,0,0,0)" if value is None or nothing else COLOURS[entry.method][0]},
+            marker={"color": "rgba(0,0,0,0)" if value is None or nothing else COLOURS[method][0]},
             text=["one term only" if value is None else "0" if nothing else f"{value:.3g}"],
             textposition="auto",
             showlegend=False,
@@ -136,8 +126,10 @@ def variance_chart(report: Report) -> None:
         )
     figure.update_xaxes(type="log", showticklabels=False, showgrid=False)
     figure.update_layout(margin_l=4)
+    if height is not None:
+        figure.update_layout(height=height)
     figure.update_yaxes(automargin=True)
-    _chart(figure, "li_variance", "The same numbers as the column Variance of one pass of the table.")
+    figures.show(figure, key, alt)
 
 
 def methods_table(report: Report) -> None:
@@ -174,7 +166,7 @@ def methods_table(report: Report) -> None:
 def information_chart(report: Report) -> None:
     """I(x0; x_lambda): what the tokens still shown tell about the sequence."""
     curve = report.curve
-    figure = _figure("What the shown tokens tell, I(x₀; x_λ)")
+    figure = blank("What the shown tokens tell, I(x₀; x_λ)")
     levels, values, errors = (part.tolist() for part in (curve.levels, curve.information, curve.information_error))
     figure.add_scatter(
         x=[*levels, *reversed(levels)],
@@ -215,14 +207,14 @@ def information_chart(report: Report) -> None:
     )
     figure.update_xaxes(title="λ, share of the tokens hidden")
     figure.update_yaxes(title="nats")
-    _chart(figure, "li_information", "Information of the shown tokens by mask level; the CSV file holds the numbers.")
+    figures.show(figure, "li_information", "What the shown tokens tell, by mask level; the CSV file holds the numbers.")
     st.caption("Above the dotted line the tokens still shown give away more than their share.")
 
 
 def denoising_chart(report: Report) -> None:
     """The mean surprise of a hidden token by how many are hidden; the sum of these is -log p."""
     curve = report.curve
-    figure = _figure("Denoising cross-entropy of one hidden token")
+    figure = blank("Denoising cross-entropy of one hidden token")
     figure.add_scatter(
         x=curve.shares.tolist(),
         y=curve.per_token.tolist(),
@@ -235,7 +227,7 @@ def denoising_chart(report: Report) -> None:
     )
     figure.update_xaxes(title="share of the tokens hidden", tickformat=".0%")
     figure.update_yaxes(title="nats", rangemode="tozero")
-    _chart(figure, "li_denoising", "Mean surprise of a hidden token by the share hidden, with 95 % intervals.")
+    figures.show(figure, "li_denoising", "Mean surprise of a hidden token by the share hidden, with 95 % intervals.")
     st.caption("The sum of all points is -log p (I-MDCE). It rises with what is hidden where tokens inform each other.")
 
 
@@ -245,7 +237,7 @@ def contributions(report: Report, is_board: bool) -> None:
     best = report.race.best
     values = best.contributions.tolist()
     figure = _board_map(report, values) if is_board else _bars(report, values)
-    _chart(figure, "li_contributions", f"Nats that each of {len(values)} positions adds; the JSON file holds them.")
+    figures.show(figure, "li_contributions", f"Nats that each of {len(values)} positions adds; in the JSON file.")
     st.caption(
         f"From {METHODS[best.method].title.lower()}; they sum to {best.nll:.3f} nats. A position adds little "
         "if the others give it away."
@@ -253,7 +245,7 @@ def contributions(report: Report, is_board: bool) -> None:
 
 
 def _bars(report: Report, values: list[float]) -> go.Figure:
-    figure = _figure("Nats by position")
+    figure = blank("Nats by position")
     names = [f"{i + 1} {symbol}" for i, symbol in zip(report.question.target, report.symbols, strict=True)]
     figure.add_bar(
         x=names, y=values, marker={"color": COLOURS["chain"][0]}, hovertemplate="%{x}: %{y:.4f}<extra></extra>"
@@ -268,7 +260,7 @@ def _board_map(report: Report, values: list[float]) -> go.Figure:
     digits = [str(digit + 1) for digit in report.question.tokens.tolist()]
     for i, value in zip(report.question.target, values, strict=True):
         cells[i], words[i] = value, f"{cell_name(i)} = {digits[i]}<br>{value:.4f} nats"
-    figure = _figure("Nats by cell; given cells are grey")
+    figure = blank("Nats by cell; given cells are grey")
     most = max((value for value in cells if value is not None), default=1.0)
     figure.add_heatmap(
         z=[cells[9 * r : 9 * r + 9] for r in range(9)],
@@ -284,7 +276,7 @@ def _board_map(report: Report, values: list[float]) -> go.Figure:
     )
     for i, value in enumerate(cells):
         given = value is None
-        ink = home.text_colour() if given else "#111111" if value > 0.55 * most else "#FFFFFF"
+        ink = figures.text_colour() if given else "#111111" if value > 0.55 * most else "#FFFFFF"
         figure.add_annotation(
             x=i % 9,
             y=i // 9,
@@ -294,8 +286,8 @@ def _board_map(report: Report, values: list[float]) -> go.Figure:
             font={"size": 15, "color": ink},
         )
     for k in (2.5, 5.5):
-        figure.add_vline(x=k, line={"color": home.text_colour(), "width": 1})
-        figure.add_hline(y=k, line={"color": home.text_colour(), "width": 1})
+        figure.add_vline(x=k, line={"color": figures.text_colour(), "width": 1})
+        figure.add_hline(y=k, line={"color": figures.text_colour(), "width": 1})
     figure.update_layout(height=440, margin={"l": 4, "r": 4, "t": 40, "b": 8})
     figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, 8.5], constrain="domain")
     figure.update_yaxes(visible=False, fixedrange=True, range=[8.5, -0.5], scaleanchor="x", constrain="domain")
@@ -304,10 +296,7 @@ def _board_map(report: Report, values: list[float]) -> go.Figure:
 
 def downloads(report: Report) -> None:
     """The numbers as files."""
-    options = {"on_click": "ignore", "icon": ":material/download:"}
     with st.container(horizontal=True):
-        st.download_button("Methods (CSV)", report.race.to_csv, file_name="methods.csv", key="li_csv", **options)
-        st.download_button("Curve (CSV)", report.curve.to_csv, file_name="curve.csv", key="li_curve_csv", **options)
-        st.download_button(
-            "All (JSON)", lambda: json.dumps(report.to_json()), file_name="likelihood.json", key="li_json", **options
-        )
+        download("Methods (CSV)", "methods.csv", report.race.to_csv, key="li_csv")
+        download("Curve (CSV)", "curve.csv", report.curve.to_csv, key="li_curve_csv")
+        download("All (JSON)", "likelihood.json", lambda: json.dumps(report.to_json()), key="li_json")

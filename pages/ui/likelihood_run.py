@@ -3,27 +3,24 @@
 Keys `li_...`; the choice stands in the address.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from threading import Lock
 
 import streamlit as st
 
 from mi_core import catalog
 from mi_core.likelihood.lab import Report, of_board, of_symbols, report
-from mi_core.likelihood.question import Question
+from mi_core.likelihood.question import Question, ask
 from mi_core.models import exact
 from mi_core.models.protocol import Model
-from mi_core.proteins.presets import PRESETS as PROTEINS
-from mi_core.proteins.presets import load_preset
+from mi_core.protein_view import Protein
 from mi_core.sudoku.presets import PRESETS as BOARDS
-from pages.ui import cached
-from pages.ui.jobs import Job
+from pages.ui import cached, job_controls, model_choice
+from pages.ui.cached import Store
+from pages.ui.job_controls import Offer
+from pages.ui.jobs import Stopped, Tell, Work
+from pages.ui.model_choice import OWN
 
-JOB = "li_job"
-POLL = 0.5
 SUDOKU, TABLE, PROTEIN = "Sudoku", "Exact table", "Protein"
-OWN = "own"
 PASSES = (64, 128, 256, 512, 1024, 2048, 4096)
 START_PASSES = 512
 START_BOARD = "rectangle"
@@ -35,7 +32,6 @@ TABLES = {  # name: title, the sequence to begin with
     "copied-bits": ("Two copied bits", "0011"),
     "xor": ("Parity of two bits", "011"),
 }
-PROTEIN_MODEL = "esmc-mini"
 
 
 @dataclass(frozen=True)
@@ -43,8 +39,9 @@ class Asked:
     """Everything that a report depends on."""
 
     kind: str
-    name: str  # board of 81 characters, table or protein
-    sequence: str  # of a table
+    model: str  # a name of the catalogue, or a table's
+    name: str  # board of 81 characters, protein or OWN
+    sequence: str  # of a table, or the letters of an own protein
     passes: int
     seed: int
 
@@ -54,31 +51,10 @@ class Asked:
         return self.kind == SUDOKU
 
 
-class ReportStore:
-    """The latest reports, for all sessions; safe to fill from a thread."""
-
-    def __init__(self, limit: int = 32) -> None:
-        self._limit = limit
-        self._kept: OrderedDict[Asked, Report] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, asked: Asked) -> Report | None:
-        """The report, None where it is not there (any more)."""
-        with self._lock:
-            return self._kept.get(asked)
-
-    def put(self, asked: Asked, found: Report) -> None:
-        """Keep a report; the oldest goes when there are too many."""
-        with self._lock:
-            self._kept[asked] = found
-            while len(self._kept) > self._limit:
-                self._kept.popitem(last=False)
-
-
 @st.cache_resource(show_spinner=False)
-def get_reports() -> ReportStore:
+def get_reports() -> Store[Asked, Report]:
     """The one store of this server."""
-    return ReportStore()
+    return Store(limit=32)
 
 
 @st.cache_resource(show_spinner=False)
@@ -89,23 +65,36 @@ def get_table(name: str) -> Model:
     return catalog.load_model(name)
 
 
-@st.cache_resource(show_spinner=False)
-def has_proteins() -> bool:
-    """Whether the protein model ships here."""
-    return any(entry.name == PROTEIN_MODEL and entry.available for entry in catalog.entries())
-
-
 def choose() -> Asked:
     """Draw the controls and read them."""
-    kinds = [SUDOKU, TABLE, *([PROTEIN] if has_proteins() else [])]
+    proteins = model_choice.here(model_choice.PROTEIN)
+    kinds = [SUDOKU, TABLE, *([PROTEIN] if proteins else [])]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         kind = st.segmented_control("Model", kinds, default=SUDOKU, key="li_model", bind="query-params", required=True)
-        name, sequence = {SUDOKU: _board, TABLE: _table, PROTEIN: _protein}[kind or SUDOKU]()
+        kind = kind or SUDOKU
+        if kind == TABLE:
+            name, sequence = _table()
+            model = name
+        else:
+            models = proteins if kind == PROTEIN else model_choice.here(model_choice.SUDOKU)
+            model = _weights(kind, models)
+            name, sequence = model_choice.choose_protein("li") if kind == PROTEIN else _board()
         passes = st.select_slider(
             "Passes for each method", PASSES, START_PASSES, key="li_passes", bind="query-params", width=220
         )
         seed = st.number_input("Seed", 0, 999_999, 0, 1, key="li_seed", bind="query-params", width=110)
-    return Asked(kind or SUDOKU, name, sequence, int(passes), int(seed))
+    return Asked(kind, model, name, sequence, int(passes), int(seed))
+
+
+def _weights(kind: str, models: dict[str, str]) -> str:
+    return st.selectbox(
+        "Weights",
+        list(models),
+        format_func=models.__getitem__,
+        key=f"li_weights_{kind.lower()}",
+        bind="query-params",
+        width=250,
+    )
 
 
 def _board() -> tuple[str, str]:
@@ -147,23 +136,18 @@ def _table() -> tuple[str, str]:
     return name, sequence
 
 
-def _protein() -> tuple[str, str]:
-    name = st.selectbox(
-        "Protein",
-        list(PROTEINS),
-        format_func=lambda n: PROTEINS[n].title,
-        key="li_protein",
-        bind="query-params",
-        width=290,
-    )
-    return name, ""
+def protein_of(asked: Asked) -> Protein:
+    """The protein that is asked about.
+
+    Raises:
+        InputError: letters that cannot be read.
+    """
+    return model_choice.protein_of(asked.name, asked.sequence)
 
 
 def model_of(asked: Asked) -> Model:
     """The model that is asked."""
-    if asked.kind == TABLE:
-        return get_table(asked.name)
-    return cached.get_model() if asked.kind == SUDOKU else cached.get_model(PROTEIN_MODEL)
+    return get_table(asked.model) if asked.kind == TABLE else cached.get_model(asked.model)
 
 
 def question_of(asked: Asked) -> Question:
@@ -175,7 +159,7 @@ def question_of(asked: Asked) -> Question:
     model = model_of(asked)
     if asked.kind == SUDOKU:
         return of_board(model, asked.name)
-    return of_symbols(model, asked.sequence if asked.kind == TABLE else load_preset(asked.name).letters)
+    return of_symbols(model, asked.sequence) if asked.kind == TABLE else ask(model, protein_of(asked).tokens)
 
 
 def current(asked: Asked) -> Report | None:
@@ -207,61 +191,29 @@ def explain(asked: Asked) -> None:
     )
 
 
-@dataclass(kw_only=True)
-class ReportJob(Job):
-    """One report in the making."""
-
-    asked: Asked
-
-    def start(self) -> None:
-        """Begin; what the cache gives is fetched here, since the thread has no session."""
-        model, question, reports = model_of(self.asked), question_of(self.asked), get_reports()
-        self.launch(lambda: self._measure(model, question, reports))
-
-    def _measure(self, model: Model, question: Question, reports: ReportStore) -> None:
-        asked = self.asked
-        options = {"progress": self.tell, "cancel": self.stop.is_set}
-        reports.put(asked, report(model, question, passes=asked.passes, seed=asked.seed, **options))
-
-
 def controls(asked: Asked) -> None:
     """The button, or progress and Cancel while it runs; a run for another question is stopped."""
-    job: ReportJob | None = st.session_state.get(JOB)
-    if job is not None and job.asked != asked:
-        job.stop.set()
-        st.session_state.pop(JOB)
-        job = None
-    running = job is not None and job.running
-    if asked.kind != TABLE:
-        st.fragment(_controls, run_every=POLL if running else None)(asked)
+    if asked.kind == TABLE:
+        job_controls.stop_other("li", asked)
+        return
 
+    def prepare() -> Work:
+        model, question, reports = model_of(asked), question_of(asked), get_reports()
 
-def _controls(asked: Asked) -> None:
-    job: ReportJob | None = st.session_state.get(JOB)
-    if job is not None and not job.running:
-        st.session_state.pop(JOB)
-        if job.error:
-            st.error(job.error)
-        elif get_reports().get(asked) is not None:
-            st.rerun()
-    if job is not None and job.running:
-        _progress(job)
-    elif get_reports().get(asked) is None:
-        explained = "Every method spends the same number of passes, and the curve as many again."
-        if st.button("Estimate", type="primary", key="li_run", icon=":material/play_arrow:", help=explained):
-            job = ReportJob(asked=asked)
-            st.session_state[JOB] = job
-            job.start()
-            st.rerun()
+        def measure(tell: Tell, stopped: Stopped) -> None:
+            options = {"progress": tell, "cancel": stopped, "scan": asked.kind == PROTEIN}
+            reports.put(asked, report(model, question, passes=asked.passes, seed=asked.seed, **options))
 
+        return measure
 
-def _progress(job: ReportJob) -> None:
-    left = job.seconds_left
-    ahead = "measuring the pace" if left is None else f"about {max(1, round(left))} s left"
-    counted = f"{job.done} of {job.total} passes" if job.total else "first passes"
-    with st.container(horizontal=True, vertical_alignment="bottom", width="content"):
-        st.progress(job.share, text=f"{counted} · {ahead}", width=260)
-        if st.button("Cancel", key="li_cancel", icon=":material/close:"):
-            job.cancel()
-            st.session_state.pop(JOB, None)
-            st.rerun()
+    job_controls.controls(
+        Offer(
+            prefix="li",
+            subject=asked,
+            label="Estimate",
+            icon=":material/play_arrow:",
+            prepare=prepare,
+            explained="Every method spends the same number of passes, and the curve as many again.",
+            is_done=get_reports().get(asked) is not None,
+        )
+    )

@@ -64,6 +64,11 @@ def weights_field(name: str) -> str:
     return path.strip() if name in PUBLISHED else ""
 
 
+def kept_weights(name: str) -> str:
+    """What the field of the Protein page says."""
+    return str(st.session_state.get("pr_weights", "")).strip() if name in PUBLISHED else ""
+
+
 def load(name: str, weights: str, protein: Protein) -> tuple[Speaker, Model | None]:
     """The model, or None with one message where it cannot be had; the page goes on without MI."""
     who = protein_cached.speaker(name, weights, protein)

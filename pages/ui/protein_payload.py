@@ -7,8 +7,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from mi_core.coevolution import FamilyScores
 from mi_core.information import entropy, max_entropy
 from mi_core.protein_view import (
     Pair,
@@ -55,6 +57,7 @@ class Shown:
     log_probs: Tensor | None = None  # (N, 20) of the base pass
     estimate: MIResult | None = None
     truth: MIResult | None = None
+    family: FamilyScores | None = None
 
     @property
     def ranking(self) -> MIResult | None:
@@ -223,8 +226,18 @@ def counted(shown: Shown) -> int:
     return int((shown.contacts.resolved & shown.ranking.masked).sum())
 
 
-def curve(shown: Shown, look: Look) -> tuple[list[float], float, dict[str, int]] | None:
-    """Precision of the k best pairs, k = 1, 2, ...; chance; k at L/5, L/2 and L. None where it is not defined."""
+@dataclass(frozen=True)
+class Curve:
+    """Precision of the k best pairs, k = 1, 2, ..."""
+
+    map: list[float]
+    family: list[float]  # of direct coupling analysis on the same pairs, empty without it
+    chance: float
+    marks: dict[str, int]  # k at L/5, L/2 and L
+
+
+def curve(shown: Shown, look: Look) -> Curve | None:
+    """The curve of the look's range; None where it is not defined."""
     scores = shown.scores(look.corrected)
     if scores is None or shown.contacts is None:
         return None
@@ -232,8 +245,13 @@ def curve(shown: Shown, look: Look) -> tuple[list[float], float, dict[str, int]]
     if not found:
         return None
     size = counted(shown)
+    shown_pairs = min(CURVE_POINTS, max(2 * size, 10))
+    family: list[float] = []
+    if shown.family is not None and shown.protein.placed is not None:
+        couplings = shown.family.over_positions(shown.protein.placed.residues).masked_fill(scores.isnan(), torch.nan)
+        family = precision_curve(couplings, shown.contacts, span=look.span).tolist()
     marks = {label: max(size // divisor, 1) for label, divisor in FRACTIONS.items()}
-    return found[: min(CURVE_POINTS, max(2 * size, 10))], found[-1], marks
+    return Curve(found[:shown_pairs], family[:shown_pairs], found[-1], marks)
 
 
 def pairs_csv(shown: Shown, look: Look) -> str:

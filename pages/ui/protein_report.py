@@ -1,16 +1,16 @@
 """What was measured on the Protein page: cost, precision against contacts, the strongest pairs, downloads."""
 
-from typing import Any
-
 import plotly.graph_objects as go
 import streamlit as st
 
+from mi_core.coevolution import FamilyScores
 from mi_core.protein_view import residue_name
-from mi_core.results import MIResult
-from pages.ui import payload, protein_payload
+from pages.ui import figures, payload, protein_payload
+from pages.ui.figures import styled
 from pages.ui.protein_payload import Look, Shown
+from pages.ui.widgets import cost, download
 
-BLUE, GREY = "#0072B2", "#8A8F98"
+BLUE, VERMILLION, MID = "#0072B2", "#D55E00", "#8A8F98"
 
 
 def costs(shown: Shown) -> None:
@@ -18,11 +18,7 @@ def costs(shown: Shown) -> None:
     with st.container(horizontal=True):
         for name, result in (("Estimate", shown.estimate), ("Ground truth", shown.truth)):
             if result is not None:
-                st.metric(name, f"{_passes(result)} · {payload.duration(result.seconds)}", border=True)
-
-
-def _passes(result: MIResult) -> str:
-    return f"{result.passes:,} pass{'' if result.passes == 1 else 'es'}"
+                cost(name, result)
 
 
 def precision(shown: Shown, look: Look) -> None:
@@ -53,28 +49,45 @@ def _curve(shown: Shown, look: Look) -> None:
     if found is None:
         st.caption("No pair of this range is masked.")
         return
-    values, chance, marks = found
-    count = list(range(1, len(values) + 1))
-    figure = go.Figure(
-        [
-            go.Scatter(x=count, y=values, name="strongest pairs", line={"color": BLUE, "width": 2.5}),
-            go.Scatter(
-                x=[1, len(values)], y=[chance] * 2, name="chance", mode="lines", line={"color": GREY, "dash": "dash"}
-            ),
-        ]
+    figure = styled(go.Figure(), height=290)
+    lines = [("this map", found.map, BLUE, "solid"), ("direct coupling analysis", found.family, VERMILLION, "dashdot")]
+    for name, values, colour, dash in lines:
+        if values:
+            figure.add_scatter(
+                x=list(range(1, len(values) + 1)),
+                y=values,
+                name=name,
+                line={"color": colour, "width": 2.5, "dash": dash},
+            )
+    last = len(found.map)
+    figure.add_scatter(
+        x=[1, last],
+        y=[found.chance] * 2,
+        name="chance",
+        mode="lines",
+        line={"color": MID, "width": 1.5, "dash": "dash"},
     )
-    for label, k in marks.items():
-        if k <= len(values):
-            figure.add_vline(x=k, line={"color": GREY, "width": 1, "dash": "dot"}, annotation_text=label)
+    for label, k in found.marks.items():
+        if k <= last:
+            figure.add_vline(x=k, line={"color": MID, "width": 1, "dash": "dot"}, annotation_text=label)
     figure.update_layout(
-        height=270,
-        margin={"l": 8, "r": 8, "t": 24, "b": 8},
-        xaxis_title="strongest pairs counted",
-        yaxis={"title": "precision", "range": [0, 1.05]},
-        legend={"orientation": "h", "y": 1.16, "x": 1, "xanchor": "right"},
+        margin={"l": 58, "r": 8, "t": 36, "b": 8}, legend={"orientation": "h", "y": 1.18, "x": 1, "xanchor": "right"}
     )
-    options: dict[str, Any] = {"displaylogo": False, "toImageButtonOptions": {"format": "svg", "scale": 2}}
-    st.plotly_chart(figure, key="pr_curve", config=options, alt="Precision against the number of pairs, with chance")
+    figure.update_xaxes(title="strongest pairs counted")
+    figure.update_yaxes(title="precision", range=[0, 1.05])
+    figures.show(
+        figure, "pr_curve", "Precision against the number of pairs; the table above holds it at L/5, L/2 and L."
+    )
+    if shown.family is not None:
+        st.caption(_family(shown.family))
+
+
+def _family(family: FamilyScores) -> str:
+    return (
+        f"Direct coupling analysis: mean-field, average-product corrected, of {family.family}, "
+        f"{family.sequences:,} aligned sequences ({family.effective:,.0f} where those alike count once); on the masked "
+        "pairs for which the alignment has columns."
+    )
 
 
 def pairs(shown: Shown, look: Look, pins: tuple[int, ...]) -> None:
@@ -105,17 +118,6 @@ def downloads(shown: Shown, look: Look, model: str) -> None:
     if ranking is None:
         return
     with st.container(horizontal=True):
-        _download("Pairs (CSV)", "protein-pairs.csv", "text/csv", lambda: protein_payload.pairs_csv(shown, look))
-        _download("MI (NPZ)", "protein-mi.npz", "application/octet-stream", lambda: payload.npz(ranking))
-        _download(
-            "Top pairs (JSON)",
-            "protein-top-pairs.json",
-            "application/json",
-            lambda: protein_payload.pairs_json(shown, look, model),
-        )
-
-
-def _download(label: str, name: str, mime: str, make: object) -> None:
-    st.download_button(
-        label, make, file_name=name, mime=mime, on_click="ignore", icon=":material/download:", key=f"pr_get_{name}"
-    )
+        download("Pairs (CSV)", "protein-pairs.csv", lambda: protein_payload.pairs_csv(shown, look))
+        download("MI (NPZ)", "protein-mi.npz", lambda: payload.npz(ranking))
+        download("Top pairs (JSON)", "protein-top-pairs.json", lambda: protein_payload.pairs_json(shown, look, model))

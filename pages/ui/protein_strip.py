@@ -7,8 +7,10 @@ from mi_core.protein_view import Protein, find_label, mask_of, read_mask, write_
 from mi_core.shapes import MaskRow
 from pages.ui.address import keep, recall
 from pages.ui.protein_choice import START_MASK
+from pages.ui.widgets import event, latest
 
 KEY = "pr_bench"
+SEEN = "pr_seen"
 PATTERNS = {"Half": START_MASK, "All": "all", "None": "none"}
 
 
@@ -61,7 +63,7 @@ def pins(protein: Protein) -> tuple[int, ...]:
 
 def seen() -> int:
     """Stamp of the latest event of the bench that was handled."""
-    return int(st.session_state.get("pr_seen", 0))
+    return latest(SEEN)
 
 
 # Callbacks
@@ -86,6 +88,4 @@ def pinned_on_bench() -> None:
 
 
 def _event(name: str) -> object:
-    event = getattr(st.session_state[KEY], name) or {}
-    st.session_state["pr_seen"] = max(seen(), int(event.get("stamp", 0)))
-    return event.get("value")
+    return event(KEY, name, SEEN)

@@ -6,8 +6,9 @@ import streamlit as st
 
 from mi_core.catalog import head_file
 from mi_core.proteins.contacts import DEFINITIONS
-from pages.ui import protein_models, protein_truth
+from pages.ui import protein_family, protein_models, protein_truth
 from pages.ui.protein_payload import MOST_LINES, SCALES, SPANS, VIEWS, Look
+from pages.ui.widgets import segments
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Choice:
 def controls(model: str) -> Choice:
     """Draw map, pair and settings widgets."""
     has_head = head_file(model, "marginals").is_file()
-    view = _segments("Map", VIEWS, "pr_view") if has_head else next(iter(VIEWS))
+    view = segments("Map", VIEWS, "pr_view") if has_head else next(iter(VIEWS))
     span = _pick("Range in sequence", SPANS, "pr_span")
     count = st.slider("Pairs drawn (k)", 1, MOST_LINES, 30, key="pr_k", bind="query-params", width=190)
     with st.popover("Settings", icon=":material/tune:"):
@@ -34,9 +35,10 @@ def controls(model: str) -> Choice:
             bind="query-params",
             help="Takes away what a residue shares with all others: S_ij - S_i S_j / S.",
         )
-        scale = _segments("Colours go up to (nats)", SCALES, "pr_scale", label_visibility="visible")
+        scale = segments("Colours go up to (nats)", SCALES, "pr_scale", label_visibility="visible")
         definition = _pick("A contact is", {k: d.title for k, d in DEFINITIONS.items()}, "pr_contact")
         form, mass = protein_truth.settings()
+        protein_family.field()
         weights = protein_models.weights_field(model)
     return Choice(Look(view, scale, span, definition, corrected, count), weights, form, mass)
 
@@ -44,18 +46,4 @@ def controls(model: str) -> Choice:
 def _pick(label: str, options: dict[str, str], key: str) -> str:
     return st.selectbox(
         label, list(options), format_func=lambda name: options[name], key=key, bind="query-params", width=220
-    )
-
-
-def _segments(label: str, options: dict[str, str], key: str, label_visibility: str = "collapsed") -> str:
-    return st.segmented_control(
-        label,
-        list(options),
-        format_func=lambda name: options[name],
-        default=next(iter(options)),
-        required=True,
-        key=key,
-        bind="query-params",
-        wrap=True,
-        label_visibility=label_visibility,
     )

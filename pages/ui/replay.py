@@ -10,6 +10,7 @@ from pages.ui.cached_runs import Replay, RunSettings
 from pages.ui.components.replay import CSS, JS, replay
 from pages.ui.replay_controls import GREEDY, NOTHING, SAMPLED, board_name, uploaded_trace
 from pages.ui.replay_payload import SYNC, one_run, standalone_html, steps_csv, two_runs
+from pages.ui.widgets import download
 
 SCRIPT = "pages/2_Replay.py"
 MARK = "re_link"
@@ -75,35 +76,39 @@ def gallery() -> bytes | None:
 
 def caption(settings: RunSettings, other: RunSettings | None) -> None:
     """What the strategies do, and what to watch where the run is one of the gallery."""
-    runs = [settings] if other is None else [settings, other]
-    rules = [STRATEGIES[name] for name in dict.fromkeys(run.strategy for run in runs)]
-    about = " ".join(f"**{rule.title}** ({rule.source}): {rule.summary}" for rule in rules)
-    st.caption(f"**Board:** {board_name(settings.board)}. {about}")
-    title, beside = rules[0].title, NOTHING if other is None else STRATEGIES[other.strategy].title
+    st.caption(f"**Board:** {board_name(settings.start)}. {rules([settings, other])}")
+    title, beside = STRATEGIES[settings.strategy].title, NOTHING if other is None else STRATEGIES[other.strategy].title
     for _, watch, state in GALLERY:
-        if (state["re_board"], state["re_strategy"], state["re2_strategy"]) == (settings.board, title, beside):
+        if (state["re_board"], state["re_strategy"], state["re2_strategy"]) == (settings.start, title, beside):
             st.markdown(f":material/visibility: **What to watch:** {watch}")
 
 
-def show(shown: Replay, other: Replay | None = None, *, key: str = "re_replay") -> None:
-    """The replay of one run, or of two on one timeline, and the downloads."""
+def rules(runs: list[RunSettings | None]) -> str:
+    """What the strategies of the runs do (Markdown)."""
+    found = [STRATEGIES[name] for name in dict.fromkeys(run.strategy for run in runs if run is not None)]
+    return " ".join(f"**{rule.title}** ({rule.source}): {rule.summary}" for rule in found)
+
+
+def show(shown: Replay, other: Replay | None = None, *, key: str = "re_replay", prefix: str = "re") -> None:
+    """The replay of one run, or of two on one timeline, and the downloads. prefix: of what stands in the address."""
+    at = {"step": _asked_step(prefix), "prefix": prefix}
     if other is None:
-        data = one_run(shown.run, step=_asked_step())
+        data = one_run(shown.run, **at)
     else:
-        asked = st.query_params.get("re_sync", "")
+        asked = st.query_params.get(f"{prefix}_sync", "")
         sync = asked if asked in SYNC else SYNC[0]
-        data = two_runs((shown.trace, other.trace), (shown.run, other.run), step=_asked_step(), sync=sync)
+        data = two_runs((shown.trace, other.trace), (shown.run, other.run), sync=sync, **at)
     replay(data, key=key)
     with st.container(horizontal=True):
         for side, run in enumerate([shown] if other is None else [shown, other]):
             mark, end = ("", "") if other is None else (f" {'AB'[side]}", f"-{'ab'[side]}")
-            json, steps = run.trace.to_json, partial(steps_csv, run.trace)
-            st.download_button(f"Trace{mark} (JSON)", json, f"trace{end}.json", "application/json", on_click="ignore")
-            st.download_button(f"Steps{mark} (CSV)", steps, f"steps{end}.csv", "text/csv", on_click="ignore")
+            json, steps = run.trace.to_json, partial(steps_csv, run.trace, run.run)
+            download(f"Trace{mark} (JSON)", f"trace{end}.json", json)
+            download(f"Steps{mark} (CSV)", f"steps{end}.csv", steps)
         page = partial(standalone_html, data, JS, CSS)
-        st.download_button("Replay (HTML)", page, "replay.html", "text/html", on_click="ignore")
+        download("Replay (HTML)", "replay.html", page)
 
 
-def _asked_step() -> int | None:
-    text = st.query_params.get("re_step", "")
+def _asked_step(prefix: str) -> int | None:
+    text = st.query_params.get(f"{prefix}_step", "")
     return int(text) if text.isdecimal() and len(text) < 4 else None

@@ -1,9 +1,10 @@
-"""The replay page's widgets: they give a frozen `RunSettings`, and their state stands in the address (`re_...`).
+"""The widgets of a run: they give a frozen `RunSettings`, and their state stands in the address (`re_...`).
 
-What belongs to the second of two runs is called `re2_...`: its strategy, parameters and MI source. Board, digits and
-seed are those of the first.
+What belongs to the second of two runs is called `re2_...`: its strategy, parameters and MI source. Start, symbols and
+seed are those of the first. The design page's are called `de_...` and `de2_...`.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
@@ -13,16 +14,21 @@ from mi_core.sudoku.board import VOCAB, format_line, parse
 from mi_core.sudoku.presets import KINDS, PRESETS, random_preset
 from pages.ui.cached_runs import MAX_TRACE_MB, RunSettings
 
-TITLES = {strategy.title: name for name, strategy in STRATEGIES.items()}
+Sources = dict[str, dict[str, str]]  # kind of pair matrix: what the reader may choose, and how the program calls it
 MAX_SEED = 999_999
-SOURCES = {  # kind of pair matrix: what the reader may choose, and how the program calls it
-    "mi": {"neural head": "head", "probing": "probing", "probing, MI + gap": "probing-gap"},
+SOURCES: Sources = {
+    "mi": {
+        "neural head": "head",
+        "neural head, upper quantile": "head-upper",
+        "probing": "probing",
+        "probing, MI + gap": "probing-gap",
+    },
+    "loss": {"pointwise head": "pointwise-head", "probing, pointwise": "probing-pointwise"},
     "tv": {"probing, variation": "probing-tv"},
     "attention": {"attention": "attention"},
     "structure": {"rules of the game": "structure"},
 }
 GREEDY, SAMPLED = "likeliest", "sampled"
-FIRST, SECOND = "re", "re2"
 NOTHING = "nothing"
 # The run that the page opens with. The widgets themselves have no default: Streamlit leaves a widget's default out of
 # the address and passes over it in a link, and then the link would mean something else to each reader.
@@ -33,9 +39,13 @@ START: dict[str, str | float] = {
     "re_tokens": SAMPLED,
     "re_temperature": 1.0,
     "re_seed": 0,
-    "re_mi": "neural head",
     "re2_strategy": NOTHING,
-    "re2_mi": "neural head",
+    "de_strategy": STRATEGIES["top-k"].title,
+    "de_top_k_k": 4,
+    "de_tokens": GREEDY,
+    "de_temperature": 1.0,
+    "de_seed": 0,
+    "de2_strategy": NOTHING,
     "ga_board": PRESETS["rectangle"].text,
     "ga_tokens": SAMPLED,
     "ga_temperature": 1.0,
@@ -44,38 +54,61 @@ START: dict[str, str | float] = {
 
 
 def settings() -> RunSettings:
-    """Draw the row of controls and read it.
+    """Draw the row of controls of a board's run and read it.
 
     Raises:
         InputError: the board's text is no board.
     """
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
-        board = board_picker(FIRST)
-        title = _choice("Strategy", list(TITLES), "re_strategy", None, width=180)
-        strategy = STRATEGIES[TITLES[title]]
-        parameters = tuple((p.name, _parameter(strategy, p, FIRST)) for p in strategy.parameters)
-        source = _mi_source(strategy, FIRST)
-        temperature, seed = drawing(FIRST)
-    return RunSettings(format_line(parse(board)), strategy.name, parameters, source, temperature, seed)
+        return run_settings("re", lambda: format_line(parse(board_picker("re"))), SOURCES)
 
 
-def comparison(first: RunSettings) -> RunSettings | None:
+def run_settings(page: str, start: Callable[[], str], sources: Sources) -> RunSettings:
+    """Draw a strategy with its parameters, where MI comes from and how symbols are drawn. page: prefix of the keys.
+
+    Args:
+        start: gives the sequence with what is open; drawn first.
+        sources: where pair matrices can come from; strategies that would need another one are left out.
+    """
+    begun = start()
+    titles = _titles(sources)
+    strategy = STRATEGIES[titles[_choice("Strategy", list(titles), f"{page}_strategy", None, width=180)]]
+    parameters, source = _knobs(strategy, page, sources)
+    temperature, seed = drawing(page)
+    return RunSettings(begun, strategy.name, parameters, source, temperature, seed)
+
+
+def comparison(first: RunSettings, page: str = "re", sources: Sources = SOURCES) -> RunSettings | None:
     """Draw the choice of a second run beside `first`; None without one."""
-    help_text = "A second run of the same board with the same luck, on the same timeline."
+    help_text = "A second run from the same start with the same luck, on the same timeline."
+    run, titles = f"{page}2", _titles(sources)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
-        title = _choice("Compare with", [NOTHING, *TITLES], "re2_strategy", help_text, width=180)
+        title = _choice("Compare with", [NOTHING, *titles], f"{run}_strategy", help_text, width=180)
         if title == NOTHING:
             return None
-        strategy = STRATEGIES[TITLES[title]]
-        parameters = tuple((p.name, _parameter(strategy, p, SECOND)) for p in strategy.parameters)
-        source = _mi_source(strategy, SECOND)
+        strategy = STRATEGIES[titles[title]]
+        parameters, source = _knobs(strategy, run, sources)
     return replace(first, strategy=strategy.name, parameters=parameters, source=source)
 
 
+def _titles(sources: Sources) -> dict[str, str]:
+    return {rule.title: name for name, rule in STRATEGIES.items() if not rule.pairs or set(rule.pairs) & set(sources)}
+
+
+def _knobs(strategy: Strategy, run: str, sources: Sources) -> tuple[tuple[tuple[str, float], ...], str]:
+    parameters = tuple((p.name, parameter_field(strategy, p, run)) for p in strategy.parameters)
+    return parameters, _mi_source(strategy, run, sources)
+
+
 def _choice(label: str, options: list[str], key: str, help_text: str | None, *, width: int) -> str:
-    st.session_state.setdefault(key, START[key])
+    start = START.get(key, options[0])
+    start = start if start in options else options[0]
+    if st.session_state.get(key, start) in options:
+        st.session_state.setdefault(key, start)
+    else:  # chosen among others, which are not offered any more
+        st.session_state[key] = start
     chosen = st.selectbox(label, options, None, key=key, bind="query-params", help=help_text, width=width)
-    return str(chosen or START[key])  # it can be cleared
+    return str(chosen or start)  # it can be cleared
 
 
 def _number(label: str, bounds: tuple[float, float, float], key: str, help_text: str, start: float = 0) -> float:
@@ -119,13 +152,13 @@ def board_name(board: str) -> str:
     return f"{title} ({board.count(VOCAB.mask)} open cells)"
 
 
-def parameter_key(strategy: Strategy, name: str, run: str = FIRST) -> str:
+def parameter_key(strategy: Strategy, name: str, run: str = "re") -> str:
     """Key and URL name of a parameter's widget; two strategies may give one name different bounds."""
     return f"{run}_{strategy.name.replace('-', '_')}_{name}"
 
 
-def _parameter(strategy: Strategy, parameter: Parameter, run: str) -> float:
-    """A number field drawn from the registry's declaration."""
+def parameter_field(strategy: Strategy, parameter: Parameter, run: str) -> float:
+    """A number field drawn from the registry's declaration. run: prefix of its key."""
     kind, bounds = parameter.kind, parameter.bounds
     step = 1 if kind is int else 0.01 if bounds.high <= 1 else 0.1
     limits = (kind(bounds.low), kind(bounds.high), step)
@@ -135,21 +168,27 @@ def _parameter(strategy: Strategy, parameter: Parameter, run: str) -> float:
     )
 
 
-def _mi_source(strategy: Strategy, run: str) -> str:
-    if not strategy.pairs and run == SECOND:
-        return "none" if st.session_state.get("re_hide_mi") else "head"
+def _mi_source(strategy: Strategy, run: str, sources: Sources) -> str:
     if not strategy.pairs:
-        help_text = "This strategy does not look at MI. The head's estimate is shown beside it, at no extra pass."
-        hidden = st.toggle("Hide MI", key="re_hide_mi", bind="query-params", help=help_text)
-        return "none" if hidden else "head"
-    options = {title: name for kind in strategy.pairs for title, name in SOURCES[kind].items()}
+        return _shown_source(run, sources)
+    options = {title: name for kind in strategy.pairs for title, name in sources.get(kind, {}).items()}
     if len(options) == 1:
         return next(iter(options.values()))
     help_text = "The head costs no extra pass; probing is the ground truth, and each of its passes is counted."
-    key = f"{run}_mi"
-    if st.session_state.get(key, START[key]) not in options:  # of another strategy
-        st.session_state[key] = next(iter(options))
-    return options[_choice("MI from", list(options), key, help_text, width=150)]
+    return options[_choice("MI from", list(options), f"{run}_mi", help_text, width=150)]
+
+
+def _shown_source(run: str, sources: Sources) -> str:
+    """The MI that is recorded beside a strategy which does not look at it."""
+    if "head" not in sources["mi"].values():
+        options = {NOTHING: "none"} | sources["mi"]
+        help_text = "This strategy does not look at MI. Probing shows it all the same, and its passes are counted."
+        return options[_choice("MI shown", list(options), f"{run}_shown", help_text, width=150)]
+    hide = f"{run.removesuffix('2')}_hide_mi"
+    if run.endswith("2"):
+        return "none" if st.session_state.get(hide) else "head"
+    help_text = "This strategy does not look at MI. The head's estimate is shown beside it, at no extra pass."
+    return "none" if st.toggle("Hide MI", key=hide, bind="query-params", help=help_text) else "head"
 
 
 def drawing(page: str) -> tuple[float, int]:
@@ -160,8 +199,9 @@ def drawing(page: str) -> tuple[float, int]:
 
 
 def _temperature(page: str) -> float:
-    help_text = "The likeliest digit of each cell, or one drawn from the model's beliefs."
-    if _choice("Digits", [GREEDY, SAMPLED], f"{page}_tokens", help_text, width=130) == GREEDY:
+    help_text = "The likeliest symbol of each position, or one drawn from the model's beliefs."
+    label = "Letters" if page == "de" else "Digits"
+    if _choice(label, [GREEDY, SAMPLED], f"{page}_tokens", help_text, width=130) == GREEDY:
         return 0.0
     help_text = "1 draws from the model's own beliefs; lower is greedier."
     return _number("Temperature", (0.05, 3.0, 0.1), f"{page}_temperature", help_text)

@@ -1,63 +1,108 @@
 """A decoding trace as plain values for the replay component, and as files. No streamlit here.
 
 A payload holds a list of runs, so that two runs can stand on one timeline. Steps count from 1 in texts and from 0 in
-lists; cells are 0..80.
+lists. What is decoded, and how it ended, is said by `replay_board` and `replay_protein`.
 """
 
 import csv
 import hashlib
 import io
 import json
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from mi_core.comparison import Divergence, divergence
 from mi_core.decoding import DecodeStep, DecodeTrace
 from mi_core.game import PLAYER
-from mi_core.postmortem import ClashCause, Outcome, outcome, post_mortem
+from mi_core.information import max_entropy
 from mi_core.strategies import STRATEGIES
-from mi_core.sudoku.board import cell_name
 
 Json = dict[str, Any]
-SHOWN = 4  # cells named in a sentence
+SHOWN = 4  # positions named in a sentence
 MASS = 1000  # marginals travel as whole thousandths
+SYNC = ("committed", "passes")  # what two runs are matched by
 
 
-SYNC = ("cells", "passes")  # what two runs are matched by
+@dataclass(frozen=True)
+class Words:
+    """What the replay calls things."""
+
+    whole: str
+    one: str
+    many: str
+    symbol: str
+    start: str  # what is seen before the first step
+    legend: str
 
 
-def one_run(run: Json, *, step: int | None = None) -> Json:
-    """All frames of a run (`run_payload`), and the step to open at (None: the first)."""
-    return {"runs": [run], "step": step, "sync": SYNC[0], "divergence": None}
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What was decoded and how it ended, for the browser."""
+
+    kind: str  # which stage draws it
+    names: list[str]  # of the positions
+    words: Words
+    facts: list[list[str | int]]  # name, value, note
+    tag: str  # what a pair of `tagged` is called
+    tagged: list[list[int]]
+    clashes: list[Json]
+    wrong: list[int]
+    lost_at: int | None = None
+    letters: str = ""  # what the sequence is in nature
+    labels: list[str] | None = None  # numbers on screen
+    structure: Json | None = None
+
+
+def one_run(run: Json, *, step: int | None = None, prefix: str = "re") -> Json:
+    """All frames of a run (`run_payload`), and the step to open at (None: the first).
+
+    Args:
+        prefix: of what the browser writes into the address.
+    """
+    return {"runs": [run], "step": step, "sync": SYNC[0], "divergence": None, "keys": _keys(prefix)}
+
+
+def _keys(prefix: str) -> Json:
+    return {"step": f"{prefix}_step", "sync": f"{prefix}_sync"}
 
 
 def two_runs(
-    traces: tuple[DecodeTrace, DecodeTrace], runs: tuple[Json, Json], *, step: int | None = None, sync: str = SYNC[0]
+    traces: tuple[DecodeTrace, DecodeTrace],
+    runs: tuple[Json, Json],
+    *,
+    step: int | None = None,
+    sync: str = SYNC[0],
+    prefix: str = "re",
 ) -> Json:
-    """Two runs of one board on one timeline, with where they part.
+    """Two runs of one start on one timeline, with where they part.
 
     Args:
         runs: `run_payload` of each trace.
         step: the place on the timeline to open at, None for the first.
         sync: one of `SYNC`.
+        prefix: of what the browser writes into the address.
 
     Raises:
-        InputError: the runs start from different boards.
+        InputError: the runs start from different sequences.
     """
     parted = divergence(*traces)
     marked = [run | {"parted": _parted(parted, side)} for side, run in enumerate(runs)]
-    return {"runs": marked, "step": step, "sync": sync, "divergence": None if parted is None else _divergence(parted)}
+    told = None if parted is None else _divergence(parted, runs[0])
+    return {"runs": marked, "step": step, "sync": sync, "divergence": told, "keys": _keys(prefix)}
 
 
-def _divergence(parted: Divergence) -> Json:
-    """The first other choice and the first other digit: what to say, and the step of each run to go to."""
-    choice = [_only("A", parted.only_first), _only("B", parted.only_second)]
-    said = " ".join(filter(None, choice)) or "The same cells, but not the same digits or not all of them kept."
+def _divergence(parted: Divergence, run: Json) -> Json:
+    """The first other choice and the first other symbol: what to say, and the step of each run to go to."""
+    names, words = run["names"], run["words"]
+    choice = [_only("A", parted.only_first, names), _only("B", parted.only_second, names)]
+    same = f"The same {words['many']}, but not the same {words['symbol']}s or not all of them kept."
+    said = " ".join(filter(None, choice)) or same
     token = parted.token
     if token is None:
         return {"choice": {"steps": [parted.step] * 2, "text": said}, "token": None}
-    one, other = (token_ + 1 for token_ in token.tokens)
+    one, other = (run["symbols"][k] for k in token.tokens)
     text = (
-        f"{cell_name(token.position)} ends as {one} in A (step {token.steps[0] + 1}) "
+        f"{names[token.position]} ends as {one} in A (step {token.steps[0] + 1}) "
         f"and as {other} in B (step {token.steps[1] + 1})."
     )
     return {
@@ -66,49 +111,42 @@ def _divergence(parted: Divergence) -> Json:
     }
 
 
-def _only(side: str, cells: tuple[int, ...]) -> str:
-    if not cells:
+def _only(side: str, positions: tuple[int, ...], names: list[str]) -> str:
+    if not positions:
         return ""
-    named = ", ".join(cell_name(cell) for cell in cells[:SHOWN])
-    return f"Only {side} commits {named}{f' and {len(cells) - SHOWN} more' if len(cells) > SHOWN else ''}."
+    named = ", ".join(names[i] for i in positions[:SHOWN])
+    return f"Only {side} commits {named}{f' and {len(positions) - SHOWN} more' if len(positions) > SHOWN else ''}."
 
 
 def _parted(parted: Divergence | None, side: int) -> Json | None:
-    """What one board marks: cells that only its run commits in that step, and the first that ends otherwise."""
+    """What one run marks: positions that it alone commits in that step, and the first that ends otherwise."""
     if parted is None:
         return None
-    token = None if parted.token is None else {"cell": parted.token.position, "step": parted.token.steps[side]}
-    return {"step": parted.step, "cells": list((parted.only_first, parted.only_second)[side]), "token": token}
+    token = None if parted.token is None else {"position": parted.token.position, "step": parted.token.steps[side]}
+    return {"step": parted.step, "positions": list((parted.only_first, parted.only_second)[side]), "token": token}
 
 
-def run_payload(trace: DecodeTrace) -> Json:
-    """One run: its steps, its clashes, how it ended.
-
-    Raises:
-        FormatError: the trace is not one of a Sudoku board.
-    """
-    causes, end = post_mortem(trace), outcome(trace)
+def run_payload(trace: DecodeTrace, about: About) -> Json:
+    """One run: its steps and how it ended."""
     done = 0
     steps = []
     for step in trace.steps:
         done += step.passes
-        steps.append(_step(step, done))
+        steps.append(_step(step, trace.symbols, done))
     return {
-        "id": hashlib.sha256(trace.to_json().encode()).hexdigest()[:16],
+        **asdict(about),
+        "id": hashlib.sha256(f"{trace.to_json()}{about.names}".encode()).hexdigest()[:16],
         "title": strategy_title(trace),
         "unit": "of variation" if trace.mi_source == "probing-tv" else "nats",
         "knobs": describe(trace),
         "mi_source": trace.mi_source if records_mi(trace) else None,
-        "start": trace.text(trace.start),
+        "symbols": "".join(trace.symbols),
+        "mask": trace.mask,
+        "most_entropy": max_entropy(len(trace.symbols)),
         "steps": steps,
         "states": [trace.text(state) for state in trace.states],
-        "clashes": [_clash(cause) for cause in causes],
-        "wrong": list(end.wrong),
-        "lost_at": end.lost_at,
         "nfe": trace.nfe,
         "sequential": trace.start.count(len(trace.symbols)),
-        "valid": end.valid,
-        "verdict": verdict(end, len(causes)),
         "mi_max": max((mi for step in trace.steps for _, _, mi in step.pair_mi), default=0.0),
     }
 
@@ -146,10 +184,10 @@ def source_name(source: str) -> str:
     return known.get(source, f"MI from the {source.removeprefix('head-')} head")
 
 
-def _step(step: DecodeStep, passes_so_far: int) -> Json:
+def _step(step: DecodeStep, symbols: tuple[str, ...], passes_so_far: int) -> Json:
     return {
-        "cells": list(step.positions),
-        "digits": [token + 1 for token in step.tokens],
+        "positions": list(step.positions),
+        "symbols": [symbols[token] for token in step.tokens],
         "confidence": _rounded(step.confidence),
         "entropy": _rounded(step.entropy),
         "marginals": [[round(MASS * p) for p in row] for row in step.marginals],
@@ -167,61 +205,21 @@ def _rounded(values: tuple[float, ...]) -> list[float]:
     return [round(value, 5) for value in values]
 
 
-def _clash(cause: ClashCause) -> Json:
-    return {
-        "first": cause.first,
-        "second": cause.second,
-        "digit": cause.digit,
-        "unit": cause.unit,
-        "step": cause.step,
-        "together": cause.together,
-        "text": clash_text(cause),
-    }
-
-
-def clash_text(cause: ClashCause) -> str:
-    """What clashed, when, and whether dependence is to blame."""
-    pair = f"{cell_name(cause.first)} and {cell_name(cause.second)} both {cause.digit} ({cause.unit})"
-    if cause.step is None:
-        return f"{pair}: both given."
-    if cause.together:
-        mi = "MI was not recorded" if cause.mi is None else f"their MI then was {cause.mi:.3f} nats"
-        return f"{pair}: committed together in step {cause.step + 1}; {mi}."
-    if None in (cause.step_first, cause.step_second):
-        return f"{pair}: step {cause.step + 1} contradicts a given digit. Not a matter of dependence: the model erred."
-    early, late = sorted((cause.step_first or 0, cause.step_second or 0))
-    return (
-        f"{pair}: committed in different steps ({early + 1} and {late + 1}). "
-        "Not a matter of dependence: the model itself erred."
-    )
-
-
-def verdict(end: Outcome, clashes: int) -> str:
-    """What to say beside "valid" or "not valid"."""
-    if end.solved:
-        return "Equal to the only solution."
-    if end.valid:
-        return "One of several solutions."
-    found = f"{clashes} clash" if clashes == 1 else f"{clashes} clashes" if clashes else "Not complete"
-    return f"{found}; {len(end.wrong)} cells differ from the only solution." if end.wrong else f"{found}."
-
-
 # Files
 
 
-def steps_csv(trace: DecodeTrace) -> str:
-    """One line a committed cell: step, cell, digit, confidence, entropy before, passes so far, MI sum and budget."""
+def steps_csv(trace: DecodeTrace, run: Json) -> str:
+    """One line a commitment: step, position, symbol, confidence, entropy before, passes so far, MI sum and budget."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["step", "cell", "digit", "confidence", "entropy", "passes_so_far", "sum_mi_of_step", "spent", "budget"]
-    )
+    kept = ["confidence", "entropy", "passes_so_far", "sum_mi_of_step", "spent", "budget"]
+    writer.writerow(["step", run["words"]["one"], run["words"]["symbol"], *kept])
     done = 0
     for number, step in enumerate(trace.steps, 1):
         done += step.passes
         total = sum(mi for _, _, mi in step.pair_mi) if records_mi(trace) else ""
-        for cell, token, confidence in zip(step.positions, step.tokens, step.confidence, strict=True):
-            row = [number, cell_name(cell), trace.symbols[token], confidence, step.entropy[cell]]
+        for i, token, confidence in zip(step.positions, step.tokens, step.confidence, strict=True):
+            row = [number, run["names"][i], trace.symbols[token], confidence, step.entropy[i]]
             writer.writerow([*row, done, total, *("" if v is None else v for v in (step.spent, step.budget))])
     return out.getvalue()
 

@@ -12,8 +12,11 @@ import streamlit as st
 from mi_core.errors import MiCoreError
 from mi_core.sudoku.board import CELLS, cell_name, check_clashes, format_line, parse
 from mi_core.sudoku.presets import KINDS, PRESETS, random_preset
+from pages.ui.address import keep, recall
+from pages.ui.widgets import event, latest
 
 KEY = "su_bench"  # the workbench component
+SEEN = "su_seen"
 START = PRESETS["rectangle"].text
 SHUFFLES = {"easy": "Easy", "hard": "Hard", "several": "Several solutions", "empty": "Empty"}
 UNDO_STEPS = 200
@@ -132,13 +135,13 @@ def edited() -> None:
 def pinned_by_click() -> None:
     """The workbench pinned a cell, or let it go."""
     cell = _event("pin")
-    _keep("su_pin", cell_name(cell) if isinstance(cell, int) and 0 <= cell < CELLS else "")
-    _keep("su_digit", "")
+    keep("su_pin", cell_name(cell) if isinstance(cell, int) and 0 <= cell < CELLS else "")
+    keep("su_digit", "")
 
 
 def tried() -> None:
     """The workbench tries a digit in the pinned cell, or none."""
-    _keep("su_digit", str(_event("digit") or ""))
+    keep("su_digit", str(_event("digit") or ""))
 
 
 def undone() -> None:
@@ -148,15 +151,12 @@ def undone() -> None:
 
 
 def _event(name: str) -> object:
-    """The value of an event of the workbench; its stamp is remembered for `seen`."""
-    event = getattr(st.session_state[KEY], name) or {}
-    st.session_state["su_seen"] = max(seen(), int(event.get("stamp", 0)))
-    return event.get("value")
+    return event(KEY, name, SEEN)
 
 
 def seen() -> int:
     """Stamp of the latest event of the workbench that was handled."""
-    return int(st.session_state.get("su_seen", 0))
+    return latest(SEEN)
 
 
 # The pinned cell
@@ -164,30 +164,16 @@ def seen() -> int:
 
 def pinned(board: str) -> int | None:
     """The pinned cell; None without one, or if it is not open."""
-    name = _recall("su_pin")
+    name = recall("su_pin")
     cell = next((k for k in range(CELLS) if cell_name(k) == name), None)
     if cell is None or board[cell] != ".":
-        _keep("su_pin", "")
-        _keep("su_digit", "")
+        keep("su_pin", "")
+        keep("su_digit", "")
         return None
     return cell
 
 
 def digit() -> int | None:
     """The digit tried in the pinned cell."""
-    value = _recall("su_digit")
+    value = recall("su_digit")
     return int(value) if value in set("123456789") else None
-
-
-def _recall(key: str) -> str:
-    value = str(st.query_params.get(key, st.session_state.get(key, "")))
-    _keep(key, value)
-    return value
-
-
-def _keep(key: str, value: str) -> None:
-    st.session_state[key] = value
-    if value and st.query_params.get(key) != value:
-        st.query_params[key] = value
-    elif not value and key in st.query_params:
-        del st.query_params[key]

@@ -5,6 +5,7 @@ import streamlit as st
 from mi_core.agreement import certified_width, compare, precision_at_peers
 from mi_core.results import MIResult
 from pages.ui import payload
+from pages.ui.widgets import cost, download
 
 
 def costs(estimate: MIResult | None, truth: MIResult | None) -> None:
@@ -12,9 +13,9 @@ def costs(estimate: MIResult | None, truth: MIResult | None) -> None:
     st.subheader("What it cost", anchor=False)
     with st.container(horizontal=True):
         if estimate is not None:
-            st.metric("Estimate", f"{_passes(estimate)} · {payload.duration(estimate.seconds)}", border=True)
+            cost("Estimate", estimate)
         if truth is not None:
-            st.metric("Ground truth", f"{_passes(truth)} · {payload.duration(truth.seconds)}", border=True)
+            cost("Ground truth", truth)
         if estimate is not None and truth is not None:
             st.metric("Estimate is faster by", f"{truth.seconds / max(estimate.seconds, 1e-6):,.0f} times", border=True)
     if truth is None:
@@ -56,10 +57,6 @@ def _agreement(estimate: MIResult | None, truth: MIResult) -> None:
         )
 
 
-def _passes(result: MIResult) -> str:
-    return f"{result.passes} pass{'' if result.passes == 1 else 'es'}"
-
-
 def _number(label: str, value: float, explained: str, digits: int = 3, *, percent: bool = False) -> None:
     undefined = value != value  # NaN
     text = "n/a" if undefined else f"{100 * value:.1f} %" if percent else f"{value:.{digits}f}"
@@ -87,15 +84,9 @@ def pairs(estimate: MIResult | None, truth: MIResult | None, pin_name: str | Non
 def downloads(board: str, estimate: MIResult | None, truth: MIResult | None) -> None:
     """Files of what is shown; the picture is saved beside the map."""
     with st.container(horizontal=True):
-        _download("Pairs (CSV)", "mi-pairs.csv", "text/csv", lambda: payload.pairs_csv(estimate, truth))
+        download("Pairs (CSV)", "mi-pairs.csv", lambda: payload.pairs_csv(estimate, truth))
         if estimate is not None:
-            _download("Estimate (NPZ)", "mi-estimate.npz", "application/octet-stream", lambda: payload.npz(estimate))
+            download("Estimate (NPZ)", "mi-estimate.npz", lambda: payload.npz(estimate))
         if truth is not None:
-            _download("Truth (NPZ)", "mi-truth.npz", "application/octet-stream", lambda: payload.npz(truth))
-        _download("Board (81 characters)", "board.txt", "text/plain", lambda: board + "\n")
-
-
-def _download(label: str, name: str, mime: str, make: object) -> None:
-    st.download_button(
-        label, make, file_name=name, mime=mime, on_click="ignore", icon=":material/download:", key=f"su_get_{name}"
-    )
+            download("Truth (NPZ)", "mi-truth.npz", lambda: payload.npz(truth))
+        download("Board (81 characters)", "board.txt", board + "\n")

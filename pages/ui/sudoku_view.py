@@ -8,6 +8,7 @@ from mi_core.head import VARIANTS
 from pages.ui import ground_truth
 from pages.ui.cached import ProbeKey
 from pages.ui.payload import ORDER_LABELS, SCALES, VIEWS, View
+from pages.ui.widgets import segments
 
 
 @dataclass(frozen=True)
@@ -22,25 +23,11 @@ class Choice:
 def controls(board: str) -> Choice:
     """Draw the row of widgets, with the button of the ground truth at its end."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        view = _segments("Map", VIEWS, "su_view")
-        order = _segments("Order of the cells", ORDER_LABELS, "su_order")
+        view = segments("Map", VIEWS, "su_view")
+        order = segments("Order of the cells", ORDER_LABELS, "su_order")
         with st.popover("Settings", icon=":material/tune:"):
-            scale = _segments("Colours go up to (nats)", SCALES, "su_scale", label_visibility="visible")
+            scale = segments("Colours go up to (nats)", SCALES, "su_scale", label_visibility="visible")
             head = st.selectbox("Estimator", VARIANTS, key="su_head", bind="query-params")
             key = ground_truth.settings(board)
         ground_truth.controls(key)
     return Choice(View(view, order, scale), head, key)
-
-
-def _segments(label: str, options: dict[str, str], key: str, label_visibility: str = "collapsed") -> str:
-    return st.segmented_control(
-        label,
-        list(options),
-        format_func=lambda name: options[name],
-        default=next(iter(options)),
-        required=True,
-        key=key,
-        bind="query-params",
-        wrap=True,
-        label_visibility=label_visibility,
-    )

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+BASICS = ("dom.js", "colours.js")  # scripts that every component needs
+PAIRS = (*BASICS, "pair_canvas.js")  # and those that show a map of all pairs
 
 
 def read(*names: str) -> str:

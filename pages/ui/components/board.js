@@ -1,5 +1,4 @@
 // Board: an accessible 9x9 grid of cells with pencil marks, shared by the workbench and the replay.
-// Plain functions, no framework; this text is put in front of a component's own script (see assets.py).
 //
 //   const board = makeBoard(host, { label, editable, onFocus, onHover, onInput, onActivate, onEscape });
 //   board.draw(view);            // view: see `draw` below; call it as often as you like
@@ -12,26 +11,9 @@
 //   onActivate(cell, byKey)      click, Enter or Space
 //   onEscape()                   Escape
 //
-// Colours: cividis(x), rdbu(x) with x in 0..1 -> [r, g, b]; css([r,g,b]); inkOn([r,g,b]) -> readable text colour.
+// Needs colours.js and dom.js in front of it.
 
-function interpolate(stops, x) {
-  const t = Math.min(1, Math.max(0, x)) * (stops.length - 1);
-  const k = Math.min(stops.length - 2, Math.floor(t));
-  return stops[k].map((a, c) => Math.round(a + (stops[k + 1][c] - a) * (t - k)));
-}
-
-const CIVIDIS = [
-  [0, 34, 78], [18, 53, 112], [59, 73, 108], [87, 93, 109], [112, 113, 115],
-  [138, 134, 120], [165, 156, 116], [195, 179, 105], [225, 204, 85], [254, 232, 56],
-];
-const RDBU = [
-  [5, 48, 97], [33, 102, 172], [67, 147, 195], [146, 197, 222], [209, 229, 240], [247, 247, 247],
-  [253, 219, 199], [244, 165, 130], [214, 96, 77], [178, 24, 43], [103, 0, 31],
-];
-function cividis(x) { return interpolate(CIVIDIS, x); }
-function rdbu(x) { return interpolate(RDBU, x); } // 0 blue (negative), 0.5 white, 1 red (positive)
-function css(rgb) { return `rgb(${rgb[0]},${rgb[1]},${rgb[2]})`; }
-function inkOn(rgb) { return 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2] > 140 ? "#10141a" : "#ffffff"; }
+const LN9 = Math.log(9); // the entropy of a cell of which nothing is known, nats
 
 function cellName(cell) { return `r${Math.floor(cell / 9) + 1}c${(cell % 9) + 1}`; }
 function boxOf(cell) { return Math.floor(cell / 27) * 3 + Math.floor((cell % 9) / 3); }
@@ -57,36 +39,25 @@ function clashingCells(text) {
 }
 
 function makeBoard(host, options) {
-  const root = document.createElement("div");
-  root.className = "board";
+  const root = el("div", null, "board");
   root.setAttribute("role", "grid");
   root.setAttribute("aria-label", options.label);
   const cells = [];
   for (let r = 0; r < 9; r++) {
-    const row = document.createElement("div");
-    row.className = "board-row";
+    const row = el("div", root, "board-row");
     row.setAttribute("role", "row");
     for (let c = 0; c < 9; c++) cells.push(row.appendChild(makeCell(9 * r + c)));
-    root.appendChild(row);
   }
   host.appendChild(root);
 
   function makeCell(cell) {
-    const node = document.createElement("div");
-    node.className = `cell r${Math.floor(cell / 9)} c${cell % 9}`;
+    const node = el("div", null, `cell r${Math.floor(cell / 9)} c${cell % 9}`);
     node.setAttribute("role", "gridcell");
     node.dataset.cell = cell;
     node.tabIndex = cell === 0 ? 0 : -1;
-    const value = document.createElement("span");
-    value.className = "value";
-    const marks = document.createElement("span");
-    marks.className = "marks";
-    for (let d = 0; d < 9; d++) {
-      const mark = document.createElement("span");
-      mark.textContent = d + 1;
-      marks.appendChild(mark);
-    }
-    node.append(marks, value);
+    const marks = el("span", node, "marks");
+    for (let d = 1; d <= 9; d++) el("span", marks, "", d);
+    el("span", node, "value");
     return node;
   }
 
@@ -98,13 +69,12 @@ function makeBoard(host, options) {
     cells.forEach((node, k) => { node.tabIndex = k === cell ? 0 : -1; });
     cells[cell].focus();
   }
-  const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
   root.addEventListener("keydown", (event) => {
     const cell = cellAt(event);
     if (cell === null || event.ctrlKey || event.metaKey || event.altKey) return;
     const erase = ["Backspace", "Delete", "0", "."].includes(event.key);
-    if (STEPS[event.key]) {
-      const [dr, dc] = STEPS[event.key];
+    if (ARROWS[event.key]) {
+      const [dr, dc] = ARROWS[event.key];
       focus(((Math.floor(cell / 9) + dr + 9) % 9) * 9 + ((cell % 9) + dc + 9) % 9);
     } else if (event.key === "Home" || event.key === "End") {
       focus(Math.floor(cell / 9) * 9 + (event.key === "Home" ? 0 : 8));

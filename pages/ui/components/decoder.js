@@ -5,7 +5,6 @@
 // Events to Python, all triggers, each { id, cells }: pick (the choice has changed), commit, ask, undo. A choice is made for
 // one state of the board, `id`; what comes from the server for another state starts with an empty choice.
 
-const LN9 = Math.log(9);
 const PICK_PAUSE = 220; // ms without a further choice before the server is asked for its cost
 const COSTS = [ // key, name, what it means
   ["sum_mi", "Sum of pairwise MI", "of the fast estimate; exact where dependence forms a forest"],
@@ -21,19 +20,11 @@ export default function (component) {
   table.receive(component.data);
 }
 
-function element(tag, parent, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  parent.appendChild(node);
-  return node;
-}
-
 function makeTable(host) {
   const table = { emit: () => {}, receive };
   let data = null, mi = null, chosen = [], hovered = null, focused = 0, timer = 0;
 
-  const left = element("section", host, "table-board");
+  const left = el("section", host, "table-board");
   left.setAttribute("aria-label", "Board");
   const board = makeBoard(left, {
     label: "Sudoku board; Space or Enter chooses a cell",
@@ -43,22 +34,22 @@ function makeTable(host) {
     onActivate: (cell) => toggle(cell),
     onEscape: () => choose([]),
   });
-  const legend = element("div", left, "legend");
-  const bar = element("span", legend, "legend-bar");
-  const legendText = element("span", legend, "legend-text");
-  const status = element("div", left, "status");
+  const legend = el("div", left, "legend");
+  const bar = el("span", legend, "legend-bar");
+  const legendText = el("span", legend, "legend-text");
+  const status = el("div", left, "status");
   status.setAttribute("aria-live", "polite");
 
-  const right = element("section", host, "table-side");
+  const right = el("section", host, "table-side");
   right.setAttribute("aria-label", "Your choice");
-  const head = element("h3", right, "head");
-  const buttons = element("div", right, "buttons");
+  const head = el("h3", right, "head");
+  const buttons = el("div", right, "buttons");
   const button = (label, key, title, action, className = "") => {
-    const node = element("button", buttons, className);
+    const node = el("button", buttons, className);
     node.type = "button";
     node.title = title;
-    element("span", node, "", label);
-    element("kbd", node, "", key);
+    el("span", node, "", label);
+    el("kbd", node, "", key);
     node.addEventListener("click", action);
     return node;
   };
@@ -67,8 +58,8 @@ function makeTable(host) {
   const sureButton = button("Surest", "M", "Add the most certain open cell (M)", addSurest);
   const allButton = button("All sure", "A", "Add every cell that the model is sure of (A)", addSure);
   const clearButton = button("Clear", "Esc", "Choose nothing (Esc)", () => choose([]));
-  const chips = element("div", right, "chips");
-  const costs = element("div", right, "costs");
+  const chips = el("div", right, "chips");
+  const costs = el("div", right, "costs");
 
   host.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -86,18 +77,10 @@ function makeTable(host) {
     const fresh = !data || next.id !== data.id;
     const hadFocus = fresh && right.contains(host.getRootNode().activeElement);
     data = next;
-    mi = square(data.mi);
+    mi = data.mi && square(81, data.open, (k) => data.mi[k]);
     if (fresh) { clearTimeout(timer); chosen = next.cost ? next.cost.cells.slice() : []; }
     refresh();
     if (hadFocus) board.focus(focused);
-  }
-
-  function square(condensed) { // upper triangle over the open cells -> 81x81
-    if (!condensed) return null;
-    const full = new Float64Array(81 * 81);
-    let k = 0;
-    data.open.forEach((i, a) => data.open.slice(a + 1).forEach((j) => { full[81 * i + j] = full[81 * j + i] = condensed[k++]; }));
-    return full;
   }
 
   const isOpen = (cell) => data.text[cell] === ".";
@@ -127,7 +110,6 @@ function makeTable(host) {
   }
   function confidence(cell) { return beliefs(cell)[0][1]; }
   function tie(cell) { return chosen.reduce((sum, other) => sum + mi[81 * cell + other], 0); }
-  function percent(p) { return p > 0.995 && p < 1 ? ">99 %" : `${Math.round(100 * p)} %`; }
 
   // Drawing
 
@@ -151,15 +133,14 @@ function makeTable(host) {
       ].join(" ")),
       labels: [...data.text].map((c, k) => (c === "." ? `${chosen.includes(k) ? "chosen, " : ""}${words(k)}` : "")),
     });
-    const gradient = [0, 0.25, 0.5, 0.75, 1].map((x) => css(cividis(x))).join(",");
-    bar.style.background = about ? `linear-gradient(90deg, ${gradient})`
+    bar.style.background = about ? CIVIDIS_BAR
       : "linear-gradient(90deg, transparent, color-mix(in srgb, var(--st-primary-color) 45%, transparent))";
     legendText.textContent = !about ? "Tint: entropy of an open cell, 0 to ln 9 = 2.20 nats. Small digits: what the model gives a chance."
       : `MI with ${about === chosen ? "the chosen cells" : cellName(about[0])}, 0 to ln 2 = 0.69 nats and more: what goes badly together.`;
   }
 
   function words(cell) {
-    const listed = beliefs(cell).slice(0, 4).filter(([, p]) => p >= 0.005).map(([d, p]) => `${d} (${percent(p)})`).join(", ");
+    const listed = beliefs(cell).slice(0, 4).filter(([, p]) => p >= 0.005).map(([d, p]) => `${d} (${percentOf(p)})`).join(", ");
     const tied = mi && chosen.length && !chosen.includes(cell) ? `; MI with the chosen ${tie(cell).toFixed(3)}` : "";
     return `${listed}; entropy ${data.entropy[cell].toFixed(2)} nats${tied}`;
   }
@@ -190,21 +171,21 @@ function makeTable(host) {
 
   function drawChips() {
     chips.replaceChildren();
-    if (!data.open.length) return void element("p", chips, "hint", "Your run stands beside the strategies' runs below. Undo takes the last step back.");
+    if (!data.open.length) return void el("p", chips, "hint", "Your run stands beside the strategies' runs below. Undo takes the last step back.");
     if (!chosen.length) {
-      element("p", chips, "hint", "Click open cells, or move with the arrows and press Space. What you choose is committed in one pass, " +
+      el("p", chips, "hint", "Click open cells, or move with the arrows and press Space. What you choose is committed in one pass, " +
         "each cell by its own belief: choose as many as you dare, but none that depend on each other.");
       return;
     }
     for (const cell of chosen.slice(0, 24)) {
-      const chip = element("button", chips, "chip");
+      const chip = el("button", chips, "chip");
       chip.type = "button";
       chip.title = `${cellName(cell)}: ${words(cell)}. Click to take it out.`;
-      element("b", chip, "", cellName(cell));
-      element("span", chip, "", `${beliefs(cell)[0][0]} at ${percent(confidence(cell))}`);
+      el("b", chip, "", cellName(cell));
+      el("span", chip, "", `${beliefs(cell)[0][0]} at ${percentOf(confidence(cell))}`);
       chip.addEventListener("click", () => toggle(cell));
     }
-    if (chosen.length > 24) element("span", chips, "hint", `and ${chosen.length - 24} more`);
+    if (chosen.length > 24) el("span", chips, "hint", `and ${chosen.length - 24} more`);
   }
 
   function current() { // what the server said, if it is about this choice
@@ -216,22 +197,22 @@ function makeTable(host) {
     costs.replaceChildren();
     if (!chosen.length) return;
     const cost = current();
-    element("h4", costs, "", "What committing them together loses, nats");
+    el("h4", costs, "", "What committing them together loses, nats");
     const top = cost ? Math.max(0.1, ...COSTS.map(([key]) => cost[key] ?? 0)) : 1;
     for (const [key, name, meaning] of COSTS) {
-      const row = element("div", costs, `cost cost-${key}`);
-      element("span", row, "name", name).title = meaning;
+      const row = el("div", costs, `cost cost-${key}`);
+      el("span", row, "name", name).title = meaning;
       const value = cost ? cost[key] : undefined;
-      const track = element("div", row, "track");
-      if (value !== null && value !== undefined) element("i", track, "").style.width = `${Math.min(100, (100 * Math.max(0, value)) / top)}%`;
+      const track = el("div", row, "track");
+      if (value !== null && value !== undefined) el("i", track, "").style.width = `${Math.min(100, (100 * Math.max(0, value)) / top)}%`;
       if (value === null && key === "gap") askButton(row);
-      else element("b", row, "value", value === undefined ? "…" : value === null ? (key === "tc" ? "> 4 cells" : "not shown") : value.toFixed(3));
-      element("small", row, "meaning", meaning);
+      else el("b", row, "value", value === undefined ? "…" : value === null ? (key === "tc" ? "> 4 cells" : "not shown") : value.toFixed(3));
+      el("small", row, "meaning", meaning);
     }
   }
 
   function askButton(row) {
-    const ask = element("button", row, "ask", "Probe");
+    const ask = el("button", row, "ask", "Probe");
     ask.type = "button";
     ask.title = "Ask the model: sets each chosen cell to each of its digits in turn; every such pass counts";
     ask.disabled = chosen.length < 2;

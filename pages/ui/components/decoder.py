@@ -5,13 +5,13 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.components.assets import read
+from pages.ui.components.assets import BASICS, read
 
 _MOUNT = st.components.v2.component(
     "sudoku_decoder",
     html='<div class="frame"><div class="decoder"></div></div>\n',
-    css=read("board.css", "decoder.css"),
-    js=read("board.js", "decoder.js"),
+    css=read("basics.css", "board.css", "decoder.css"),
+    js=read(*BASICS, "board.js", "decoder.js"),
 )
 
 

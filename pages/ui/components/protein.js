@@ -1,5 +1,5 @@
 // The bench of the Protein page: sequence strip, map of all pairs, structure in 3D and beliefs, linked in the browser.
-// Needs board.js (colours), protein_strip.js, protein_map.js and protein_molecule.js in front of it.
+// Needs protein_strip.js, protein_map.js and protein_molecule.js in front of it.
 //
 // data (pages/ui/protein_payload.py, `bench`). Events to Python, each { value, stamp }: mask (N characters 0 or 1),
 // pin (list of no, one or two positions). Python sends back the stamp of the latest event that it has seen: data that has
@@ -16,13 +16,6 @@ export default function (component) {
   bench.receive(data);
 }
 
-function element(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text) node.textContent = text;
-  return node;
-}
-
 function words(text) { // base64 of little-endian 16-bit numbers
   const raw = atob(text);
   const found = new Uint16Array(raw.length / 2);
@@ -30,25 +23,20 @@ function words(text) { // base64 of little-endian 16-bit numbers
   return found;
 }
 
-// Condensed upper triangle over the given positions -> (i, j) => number, NaN elsewhere
-function square(size, at, packed) {
+// A condensed triangle as it travels -> (i, j) => number, NaN where there is none
+function reader(size, at, packed) {
   if (!packed) return null;
-  const values = words(packed.values), full = new Float32Array(size * size).fill(NaN);
-  let k = 0;
-  for (let a = 0; a < at.length; a++) {
-    for (let b = a + 1; b < at.length; b++, k++) {
-      full[size * at[a] + at[b]] = full[size * at[b] + at[a]] = packed.low + packed.step * values[k];
-    }
-  }
+  const values = words(packed.values);
+  const full = square(size, at, (k) => packed.low + packed.step * values[k], NaN);
   return (i, j) => full[size * i + j];
 }
 
 function makeBench(host) {
   const bench = { emit: () => {}, receive };
-  const top = host.appendChild(element("section", "bench-strip"));
-  const left = host.appendChild(element("section", "bench-map"));
-  const right = host.appendChild(element("section", "bench-molecule"));
-  const below = host.appendChild(element("section", "bench-beliefs"));
+  const top = el("section", host, "bench-strip");
+  const left = el("section", host, "bench-map");
+  const right = el("section", host, "bench-molecule");
+  const below = el("section", host, "bench-beliefs");
   top.setAttribute("aria-label", "Sequence");
   left.setAttribute("aria-label", "Map of all pairs");
   right.setAttribute("aria-label", "Structure");
@@ -66,32 +54,21 @@ function makeBench(host) {
     onPick: (i, j) => { const next = i === j ? [i] : [Math.min(i, j), Math.max(i, j)]; setPins(same(next) ? [] : next); },
     onEscape: () => setPins([]),
   });
-  const key = left.appendChild(element("div", "key"));
-  const tools = left.appendChild(element("div", "tools"));
-  tool(tools, "Map as PNG", () => map.canvas.toBlob((blob) => save(URL.createObjectURL(blob), "mi-map.png")));
-  tool(tools, "Map as SVG", () => save(URL.createObjectURL(new Blob([map.svg()], { type: "image/svg+xml" })), "mi-map.svg"));
+  const key = el("div", left, "key");
+  const tools = el("div", left, "tools");
+  tool(tools, "Map as PNG", () => map.canvas.toBlob((blob) => offer(blob, "mi-map.png")));
+  tool(tools, "Map as SVG", () => offer(new Blob([map.svg()], { type: "image/svg+xml" }), "mi-map.svg"));
   const molecule = makeMolecule(right, { onPick: (i) => setPins(same([i]) ? [] : [i]), onHover: (i) => hover(i === null ? [] : [i]) });
-  const absent = right.appendChild(element("div", "absent", "No structure: upload a PDB or mmCIF file, or choose an example, to see contacts and 3D."));
-  const shape = right.appendChild(element("div", "tools"));
-  tool(shape, "3D as PNG", () => save(molecule.picture(), "structure.png"));
-  const status = below.appendChild(element("div", "status"));
+  const absent = el("div", right, "absent", "No structure: upload a PDB or mmCIF file, or choose an example, to see contacts and 3D.");
+  const shape = el("div", right, "tools");
+  tool(shape, "3D as PNG", () => offer(molecule.picture(), "structure.png"));
+  const status = el("div", below, "status");
   status.setAttribute("aria-live", "polite");
-  const bars = below.appendChild(element("div", "bars"));
+  const bars = el("div", below, "bars");
 
   function tool(where, text, action) {
-    const button = where.appendChild(element("button", "", text));
+    const button = el("button", where, "", text);
     button.addEventListener("click", action);
-  }
-  function save(address, name) {
-    const link = document.createElement("a");
-    link.href = address;
-    link.download = name;
-    link.click();
-    if (address.startsWith("blob:")) setTimeout(() => URL.revokeObjectURL(address), 10000);
-  }
-  function isDark() { // light ink, dark paper
-    const ink = getComputedStyle(host).color.match(/\d+/g) || [0];
-    return Number(ink[0]) > 128;
   }
   function same(next) { return next.length === pins.length && next.every((p, k) => p === pins[k]); }
   function send(event, value) { stamp = Date.now(); bench.emit(event, { value, stamp }); }
@@ -106,9 +83,9 @@ function makeBench(host) {
       clearTimeout(timer);
     }
     const at = [...data.open].map((c, i) => (c === "1" ? i : -1)).filter((i) => i >= 0);
-    read = { truth: square(data.letters.length, at, data.truth), estimate: square(data.letters.length, at, data.estimate) };
+    read = { truth: reader(data.letters.length, at, data.truth), estimate: reader(data.letters.length, at, data.estimate) };
     const known = data.contacts;
-    distance = known ? square(data.letters.length, [...data.letters].map((_, i) => i), known.distances) : null;
+    distance = known ? reader(data.letters.length, [...data.letters].map((_, i) => i), known.distances) : null;
     touching = new Set(known ? known.pairs : []);
     marginals = data.marginals ? words(data.marginals) : null;
     near = [];
@@ -161,7 +138,7 @@ function makeBench(host) {
   function drawMolecule() {
     if (!data.structure) return;
     const route = pins.length === 1 && shownRoute();
-    const dark = isDark();
+    const dark = isDark(host);
     const colours = open.map((o, i) => {
       const rgb = route ? tint(pins[0], i) : null;
       return rgb ? css(rgb) : o ? "#8fb8d9" : dark ? "#7b828c" : "#b4bac2";
@@ -173,27 +150,27 @@ function makeBench(host) {
   function drawBars() {
     const shown = pins.length ? pins : near.slice(0, 1);
     bars.replaceChildren(...shown.map(panel));
-    if (!shown.length) bars.append(element("span", "hint", "Point at a residue to see what the model expects there; select one or a pair to keep it here."));
+    if (!shown.length) el("span", bars, "hint", "Point at a residue to see what the model expects there; select one or a pair to keep it here.");
   }
   function panel(i) {
-    const box = element("div", "panel");
+    const box = el("div", null, "panel");
     const rank = [...data.open].slice(0, i).filter((c) => c === "1").length;
     const known = marginals && data.open[i] === "1";
-    box.append(element("div", "panel-title", known
+    el("div", box, "panel-title", known
       ? `${name(i)}: entropy ${data.entropy[i].toFixed(2)} of ${Math.log(20).toFixed(2)} nats`
-      : `${name(i)}: ${data.open[i] === "1" ? "no beliefs yet" : "given, so the model is told"}`));
+      : `${name(i)}: ${data.open[i] === "1" ? "no beliefs yet" : "given, so the model is told"}`);
     if (!known) return box;
-    const chart = box.appendChild(element("div", "chart"));
+    const chart = el("div", box, "chart");
     chart.setAttribute("role", "img");
     const p = [...LETTERS].map((_, v) => marginals[20 * rank + v] / 65535);
     const best = [...LETTERS].map((letter, v) => [letter, p[v]]).sort((a, b) => b[1] - a[1]).slice(0, 4);
     chart.setAttribute("aria-label", best.map(([letter, q]) => `${letter} ${Math.round(100 * q)} percent`).join(", "));
     [...LETTERS].forEach((letter, v) => {
-      const column = chart.appendChild(element("span", data.letters[i] === letter ? "column native" : "column"));
+      const column = el("span", chart, data.letters[i] === letter ? "column native" : "column");
       column.title = `${letter} ${(100 * p[v]).toFixed(1)} %`;
-      const bar = column.appendChild(element("i"));
+      const bar = el("i", column);
       bar.style.height = `${Math.max(1, 100 * p[v])}%`;
-      column.append(element("b", "", letter));
+      el("b", column, "", letter);
     });
     return box;
   }
@@ -219,7 +196,7 @@ function makeBench(host) {
   function drawMap() {
     const size = data.letters.length, above = shownRoute();
     const both = data.view === "estimate" && read.truth && read.estimate;
-    const grey = isDark() ? [214, 219, 226] : [70, 78, 90];
+    const grey = isDark(host) ? [214, 219, 226] : [70, 78, 90];
     const contact = (i, j) => (touching.has(size * i + j) ? [...grey, j - i >= data.separation ? 150 : 55] : null);
     const estimate = (i, j) => { const v = read.estimate(i, j); return Number.isNaN(v) ? null : cividis(v / data.scale.high); };
     const labels = { truth: "ground-truth MI", estimate: "estimated MI" };
@@ -229,7 +206,7 @@ function makeBench(host) {
       upper: above ? tint : null, upperNote: data.absent,
       lower: both ? estimate : contact, lowerNote: "",
       marks: both ? [] : data.top.map(([i, j, , right]) => [i, j, right]),
-      bar: { high: data.scale.high, unit: data.scale.label },
+      bar: { colour: cividis, low: 0, high: data.scale.high, unit: data.scale.label },
     });
     map.root.dataset.marks = both ? 0 : data.top.length;
     drawKey(both);
@@ -244,8 +221,9 @@ function makeBench(host) {
       items.push(["right", `strong pair, in contact: ${right}`], ["wrong", `strong pair, apart: ${data.top.length - right}`]);
     } else if (data.top.length) items.push(["unknown", `strongest pairs: ${data.top.length}`]);
     for (const [kind, text] of items) {
-      const item = key.appendChild(element("span", "key-item"));
-      item.append(element("i", `sign ${kind}`), document.createTextNode(text));
+      const item = el("span", key, "key-item");
+      el("i", item, `sign ${kind}`);
+      item.append(text);
     }
   }
   return bench;

@@ -6,21 +6,17 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.components import viewer_script
-from pages.ui.components.assets import read
+from pages.ui.components.assets import PAIRS, read
 
 _MOUNT = st.components.v2.component(
     "mi_protein",
     html='<div class="frame"><div class="bench"></div></div>\n',
-    css=read("protein.css"),
-    js=read("board.js", "protein_strip.js", "protein_map.js", "protein_molecule.js", "protein.js"),
+    css=read("basics.css", "map.css", "molecule.css", "protein.css"),
+    js=read(*PAIRS, "protein_strip.js", "protein_map.js", "protein_molecule.js", "protein.js"),
 )
-# A component of its own, without data: Streamlit sends a component's script again whenever its data change.
-_SCRIPT = viewer_script.loader()
-_DELIVER = _SCRIPT and st.components.v2.component("mi_3dmol", html="<span></span>\n", js=_SCRIPT)
 
 
 def protein_bench(data: dict[str, Any], *, key: str, on_mask: Callable[[], None], on_pin: Callable[[], None]) -> None:
     """Draw it. In a callback, `st.session_state[key]` holds what came: `mask` or `pin`."""
-    if _DELIVER:
-        _DELIVER(key=f"{key}_script", height=1)
-    _MOUNT(data={**data, "script": bool(_DELIVER)}, key=key, on_mask_change=on_mask, on_pin_change=on_pin)
+    script = viewer_script.deliver(f"{key}_script")
+    _MOUNT(data={**data, "script": script}, key=key, on_mask_change=on_mask, on_pin_change=on_pin)

@@ -6,7 +6,6 @@
 //   molecule.draw({ colours, lines, pinned, near });
 //   molecule.picture()           // data URL
 
-const RIGHT = "#0072B2", WRONG = "#D55E00", UNKNOWN = "#009E73", CHOSEN = "#E69F00";
 const PATIENCE = 20000; // ms that the script may take to come
 
 function hasWebGL() {
@@ -17,23 +16,21 @@ function hasWebGL() {
 }
 
 function makeMolecule(host, options) {
-  const box = host.appendChild(element("div", "molecule"));
+  const box = el("div", host, "molecule");
   box.tabIndex = 0;
   box.setAttribute("role", "application");
   box.setAttribute("aria-label", "Structure in 3D. Drag or arrow keys turn it, + and - zoom; a click on a residue selects it.");
-  const note = host.appendChild(element("div", "molecule-note"));
+  const note = el("div", host, "molecule-note");
   let structure = null, scene = null;
   let painter = makeTrace(box, options);
   const webgl = hasWebGL();
   note.textContent = webgl ? "" : "This browser has no WebGL: the chain is drawn as a plain trace.";
   box.dataset.renderer = "trace";
 
-  // The script's own component may deliver it after this one is drawn.
+  // The script's own component may deliver it after this one is drawn. expected: null where no script belongs to the page.
   function wait(expected) {
-    if (box.dataset.waiting || !webgl || !expected) {
-      if (webgl && !expected) note.textContent = "The 3D viewer's script is not installed (npm ci brings it): the chain is drawn as a plain trace.";
-      return;
-    }
+    if (webgl && expected === false) note.textContent = "The 3D viewer's script is not installed (npm ci brings it): the chain is drawn as a plain trace.";
+    if (box.dataset.waiting || !webgl || !expected) return;
     box.dataset.waiting = "yes";
     const begun = Date.now();
     const timer = setInterval(() => {
@@ -73,8 +70,7 @@ function makeMolecule(host, options) {
 
 // 3Dmol.js: a cartoon, cylinders for the pairs. One viewer for the life of the page, so that the camera stays.
 function makeCartoon(box, options) {
-  const stage = element("div", "stage");
-  box.append(stage);
+  const stage = el("div", box, "stage");
   let viewer;
   try {
     viewer = window.$3Dmol.createViewer(stage, { backgroundAlpha: 0, antialias: true });
@@ -99,7 +95,7 @@ function makeCartoon(box, options) {
     viewer.setClickable({}, true, (atom) => { if (of(atom) >= 0) options.onPick(of(atom)); });
     viewer.setHoverable({}, true, (atom) => { if (of(atom) >= 0) options.onHover(of(atom)); }, () => options.onHover(null));
     viewer.zoomTo();
-    viewer.zoom(0.95);
+    viewer.zoom(0.95 * Math.min(1, box.clientWidth / box.clientHeight)); // it fits the height alone
   }
   function draw(scene) {
     if (!structure) return;
@@ -134,7 +130,7 @@ function makeCartoon(box, options) {
 
 // Cα atoms joined by lines, painted from back to front on a canvas.
 function makeTrace(box, options) {
-  const canvas = box.appendChild(element("canvas", "stage trace"));
+  const canvas = el("canvas", box, "stage trace");
   let structure = null, scene = null, scale = 1, reach = 1;
   let turned = [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
   let points = []; // [x, y, depth] on the canvas for each position, or null

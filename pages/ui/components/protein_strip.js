@@ -6,18 +6,18 @@
 // A click or a drag masks or unmasks; with "Select" (or Shift) it selects. Keys: arrows move, Space masks, Enter selects.
 
 function makeStrip(host, options) {
-  const head = host.appendChild(element("div", "strip-head"));
-  const modes = head.appendChild(element("span", "modes"));
+  const head = el("div", host, "strip-head");
+  const modes = el("span", head, "modes");
   modes.setAttribute("role", "group");
   modes.setAttribute("aria-label", "What a click on a residue does");
   const buttons = [["mask", "Mask"], ["select", "Select"]].map(([name, text]) => {
-    const button = modes.appendChild(element("button", "", text));
+    const button = el("button", modes, "", text);
     button.addEventListener("click", () => setMode(name));
     button.dataset.mode = name;
     return button;
   });
-  const hint = head.appendChild(element("span", "hint"));
-  const root = host.appendChild(element("div", "strip"));
+  const hint = el("span", head, "hint");
+  const root = el("div", host, "strip");
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", "Sequence; arrow keys move, Space masks or unmasks, Enter selects");
   let boxes = [];
@@ -36,10 +36,10 @@ function makeStrip(host, options) {
     boxes = [];
     const blocks = [];
     for (let k = 0; k < next.letters.length; k += 10) {
-      const block = element("span", "block");
-      block.append(element("span", "number", next.labels[k]));
+      const block = el("span", null, "block");
+      el("span", block, "number", next.labels[k]);
       for (let i = k; i < Math.min(k + 10, next.letters.length); i++) {
-        const box = block.appendChild(element("span", "residue"));
+        const box = el("span", block, "residue");
         box.dataset.residue = i;
         box.setAttribute("role", "button");
         box.tabIndex = i ? -1 : 0;

@@ -1,15 +1,13 @@
 // Replay: all frames of one or more decoding runs on one timeline. Nothing here asks the server.
-// data: { runs: [run, ...], step: number | null, sync, divergence }, see pages/ui/replay_payload.py.
+// data: { runs: [run, ...], step: number | null, sync, divergence, keys, script }, see pages/ui/replay_payload.py.
 // A place on the timeline is a stop. With one run the stops are its steps; two runs are matched by the passes they have
-// taken or by the cells they have committed, and each shows the latest step that a stop has reached.
+// taken or by how much they have committed, and each shows the latest step that a stop has reached.
 
 const SPEEDS = [["½ ×", 2000], ["1 ×", 1000], ["2 ×", 500], ["4 ×", 250]];
-const LEGEND = "Ring: committed in this step. Small number: the step that filled the cell. Lines: MI of the strongest pairs " +
-  "committed together. Tint of an open cell: its entropy. ✕ hatched: clash. ↶ dotted: taken back. ≠ differs from the only solution.";
 const LEGEND_TWO = " ◆ dashed: where the runs part.";
-const PARAM = "re_step", SYNC_PARAM = "re_sync";
+const STAGES = { board: makeBoardStage, protein: makeProteinStage };
 const SIDES = ["A", "B"];
-const SYNCS = [["cells", "cells committed"], ["passes", "passes"]];
+const SYNCS = ["committed", "passes"];
 
 const ICONS = { // paths on a 16 x 16 grid
   first: "M2 2h2.4v12H2zM14 2v12L5.5 8z",
@@ -29,7 +27,7 @@ function icon(name) {
 // What a run has behind it before the first step and after each one; never falls, also where commitments are taken back.
 function progress(run, sync) {
   if (sync === "passes") return [0, ...run.steps.map((step) => step.passes_so_far)];
-  const filled = run.states.map((text) => run.sequential - [...text].filter((c) => c === ".").length);
+  const filled = run.states.map((_, k) => run.sequential - openAt(run, k));
   return filled.map((_, k) => Math.max(...filled.slice(0, k + 1)));
 }
 
@@ -50,20 +48,22 @@ class RunView {
     el("span", head, "", run.knobs);
     const body = el("div", this.root, "rp-body");
     const column = el("div", body, "rp-side");
-    this.boardHost = el("div", column, "rp-board-host");
+    const stageHost = el("div", column, "rp-board-host");
     this.hint = el("p", column, "rp-hint");
+    this.stage = STAGES[run.kind](stageHost, run, {
+      script: player.data.script,
+      onPoint: (i) => this.hintText(i),
+      onPick: (i) => this.follow(i),
+    });
     this.tools(el("div", column, "rp-tools"));
-    if (!player.two) el("p", column, "rp-legend", LEGEND);
+    if (!player.two) el("p", column, "rp-legend", run.words.legend);
     this.card = el("div", body, "rp-card");
     this.card.addEventListener("pointerover", (event) => this.point(event));
-    this.card.addEventListener("pointerleave", () => this.mark([]));
+    this.card.addEventListener("pointerleave", () => this.stage.mark([]));
     this.live = el("p", column, "rp-live");
     this.live.setAttribute("aria-live", "polite");
     this.end = el("div", this.root, "rp-end");
     drawEnd(this.end, run, (step) => player.seek(side, step));
-    this.boardHost.addEventListener("pointerover", (event) => this.hover(event));
-    this.boardHost.addEventListener("pointerleave", () => this.hintText());
-    this.boardHost.addEventListener("click", (event) => this.follow(event));
   }
 
   tools(host) {
@@ -73,86 +73,37 @@ class RunView {
     this.links.checked = true;
     el("span", label, "", "MI links");
     this.links.addEventListener("change", () => this.show(this.frame.at));
-    for (const kind of ["PNG", "SVG"]) {
+    for (const [kind, save] of this.stage.saves) {
       const button = el("button", host, "rp-save", kind);
       button.type = "button";
-      button.title = `Save this board as ${kind}`;
-      button.addEventListener("click", () => this.save(kind));
+      button.title = `Save this picture: ${kind}`;
+      button.addEventListener("click", () => save(`replay-${this.player.two ? `${SIDES[this.side]}-` : ""}step-${this.frame.at}`));
     }
   }
 
   show(at) {
     this.frame = frameOf(this.run, Math.min(at, this.run.steps.length));
-    this.board = drawBoard(this.frame, this.links.checked);
-    this.boardHost.replaceChildren(this.board);
+    this.stage.show(this.frame, this.links.checked);
     drawCard(this.card, this.run, this.frame.at);
     this.live.textContent = [".rp-head", ".rp-reason", ".rp-alert"].map((part) => this.card.querySelector(part)?.textContent ?? "").join(". ");
-    this.hintText();
+    this.hintText(null);
   }
 
-  // Cells named in the line of the card under the pointer are outlined on the board.
+  // Positions named in the line of the card under the pointer are marked in the picture.
   point(event) {
-    const line = event.target.closest("[data-cells]");
-    this.mark(line ? line.dataset.cells.split(",") : []);
+    const line = event.target.closest("[data-positions]");
+    this.stage.mark(line ? line.dataset.positions.split(",").map(Number) : []);
   }
 
-  mark(cells) {
-    for (const rect of this.board.querySelectorAll("[data-cell]")) {
-      rect.classList.toggle("rp-pointed", cells.includes(rect.dataset.cell));
-    }
+  hintText(i) {
+    const { one } = this.run.words;
+    this.hint.textContent = i === null ? `Point at a ${one} for its numbers; click a filled one to go to its step.` : describePosition(this.frame, i);
   }
 
-  hover(event) {
-    const cell = event.target.dataset?.cell;
-    if (cell !== undefined) this.hintText(Number(cell));
-  }
-
-  hintText(cell) {
-    this.hint.textContent = cell === undefined ? "Point at a cell for its numbers; click a filled one to go to its step." : this.describe(cell);
-  }
-
-  describe(cell) {
-    const { frame, run } = this, at = frame.committed.get(cell);
-    if (frame.text[cell] === ".") {
-      const row = frame.source?.marginals[cell] || [];
-      const best = row.map((p, k) => [p, k + 1]).sort((a, b) => b[0] - a[0]).slice(0, 4).filter(([p]) => p > 0);
-      const beliefs = best.map(([p, digit]) => `${digit}: ${(p / 10).toFixed(1)} %`).join(", ");
-      return `${cellName(cell)} is open, entropy ${nats(frame.source?.entropy[cell] ?? 0)} nats. ${beliefs}`;
-    }
-    if (at === undefined) return `${cellName(cell)} was given: ${frame.text[cell]}.`;
-    const step = run.steps[at - 1], k = step.cells.indexOf(cell);
-    const clash = (frame.marks.get(cell) || []).map((c) => cellName(c.first === cell ? c.second : c.first)).join(", ");
-    return `${cellName(cell)} = ${frame.text[cell]} since step ${at}, confidence ${percent(step.confidence[k])}, ` +
-      `entropy then ${nats(step.entropy[cell])} nats${clash ? `; clashes with ${clash}` : ""}.`;
-  }
-
-  follow(event) {
-    const at = this.frame.committed.get(Number(event.target.dataset?.cell));
+  follow(i) {
+    const at = this.frame.committed.get(i);
     if (at !== undefined) this.player.seek(this.side, at);
   }
-
-  save(kind) {
-    const text = boardText(this.board, this.root);
-    const name = `replay-${this.player.two ? `${SIDES[this.side]}-` : ""}step-${this.frame.at}`;
-    const picture = new Blob([text], { type: "image/svg+xml" });
-    if (kind === "SVG") return offer(picture, `${name}.svg`);
-    const image = new Image();
-    image.onload = () => {
-      const canvas = document.createElement("canvas");
-      canvas.width = canvas.height = 3 * SIZE;
-      canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-      canvas.toBlob((blob) => offer(blob, `${name}.png`), "image/png");
-    };
-    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
-  }
-}
-
-function offer(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
 class Timeline {
@@ -178,12 +129,12 @@ class Timeline {
     return Math.max(0, Math.min(this.ticks.length - 1, Math.floor(share * this.ticks.length)));
   }
 
-  // A lane for each run, the second one upside down: how many cells it commits on the way to each stop, ✕ where it clashes.
+  // A lane for each run, the second one upside down: how much it commits on the way to each stop, ✕ where it clashes.
   load(runs, stops, parted) {
     this.root.replaceChildren();
     this.root.classList.toggle("rp-lanes", runs.length > 1);
     const news = stops.map((stop, k) => runs.map((run, r) => newsOf(run, k ? stops[k - 1].frames[r] : 0, stop.frames[r])));
-    const most = Math.max(1, ...news.flat().map((n) => n.cells));
+    const most = Math.max(1, ...news.flat().map((n) => n.count));
     this.root.setAttribute("aria-valuemax", stops.length - 1);
     this.ticks = stops.map((stop, k) => {
       const tick = el("div", this.root, "rp-tick");
@@ -208,7 +159,8 @@ class Timeline {
 function newsOf(run, from, to) {
   const steps = run.steps.slice(from, to);
   return {
-    cells: steps.reduce((sum, step) => sum + step.cells.length, 0),
+    count: steps.reduce((sum, step) => sum + step.positions.length, 0),
+    words: run.words,
     clashes: run.clashes.filter((c) => c.step !== null && c.step >= from && c.step < to).length,
   };
 }
@@ -217,9 +169,9 @@ function lane(tick, news, most, k, side) {
   const flag = () => el("span", tick, "rp-flag", k && news.clashes ? "✕" : "");
   if (side === 0) flag();
   const bars = el("div", tick, `rp-bars rp-lane-${SIDES[side]}`);
-  el("i", bars).style.height = !k ? "3px" : news.cells ? `${8 + (92 * news.cells) / most}%` : "0";
+  el("i", bars).style.height = !k ? "3px" : news.count ? `${8 + (92 * news.count) / most}%` : "0";
   if (side === 1) flag();
-  return `${plural(news.cells, "cell")}${news.clashes ? `, clashes made: ${news.clashes}` : ""}`;
+  return `${plural(news.count, news.words.one)}${news.clashes ? `, clashes made: ${news.clashes}` : ""}`;
 }
 
 class Player {
@@ -227,7 +179,7 @@ class Player {
     this.root = root;
     this.step = 0;
     this.length = 0;
-    this.sync = "cells";
+    this.sync = SYNCS[0];
     this.transport(el("div", root, "rp-transport"));
     this.pairHost = el("div", root, "rp-pair");
     this.runsHost = el("div", root, "rp-runs");
@@ -272,7 +224,7 @@ class Player {
     this.runsHost.replaceChildren();
     this.runsHost.classList.toggle("rp-two", this.two);
     this.views = data.runs.map((run, side) => new RunView(this.runsHost, run, this, side));
-    if (this.two) el("p", this.runsHost, "rp-legend", LEGEND + LEGEND_TWO);
+    if (this.two) el("p", this.runsHost, "rp-legend", data.runs[0].words.legend + LEGEND_TWO);
     this.match();
     this.drawPair();
     this.go(first && data.step !== null ? data.step : 1, !first);
@@ -303,8 +255,8 @@ class Player {
     choice.setAttribute("role", "group");
     choice.setAttribute("aria-label", "Match the runs by");
     el("span", choice, "", "Match by");
-    this.syncButtons = SYNCS.map(([sync, label]) => {
-      const button = el("button", choice, "", label);
+    this.syncButtons = SYNCS.map((sync) => {
+      const button = el("button", choice, "", sync === "passes" ? sync : `${this.data.runs[0].words.many} committed`);
       button.type = "button";
       button.setAttribute("aria-pressed", sync === this.sync);
       button.addEventListener("click", () => this.matchBy(sync));
@@ -319,8 +271,8 @@ class Player {
     const { choice, token } = parted;
     const text = `◆ They first part in step ${choice.steps[0] + 1}. ${choice.text}`;
     jumpButton(host, text, () => this.jump(this.firstAt(choice.steps)), "rp-first-choice");
-    if (!token) return void el("p", host, "rp-note", "Every cell ends with the same digit in both.");
-    jumpButton(host, `◆ First other digit: ${token.text}`, () => this.jump(this.firstAt(token.steps)), "rp-first-digit");
+    if (!token) return void el("p", host, "rp-note", `Every ${this.data.runs[0].words.one} ends with the same ${this.data.runs[0].words.symbol} in both.`);
+    jumpButton(host, `◆ First other ${this.data.runs[0].words.symbol}: ${token.text}`, () => this.jump(this.firstAt(token.steps)), "rp-first-digit");
   }
 
   // Another way to match; run A stays where it is.
@@ -328,7 +280,7 @@ class Player {
     const frame = this.stops[this.step].frames[0];
     this.stop();
     this.sync = sync;
-    this.syncButtons.forEach((button, k) => button.setAttribute("aria-pressed", SYNCS[k][0] === sync));
+    this.syncButtons.forEach((button, k) => button.setAttribute("aria-pressed", SYNCS[k] === sync));
     this.match();
     this.go(this.stops.findIndex((stop) => stop.frames[0] >= frame));
   }
@@ -338,9 +290,9 @@ class Player {
     const stop = this.stops[this.step];
     this.views.forEach((view, side) => view.show(stop.frames[side]));
     this.timeline.show(this.step);
-    const unit = this.two ? ` ${this.sync}` : "";
+    const unit = !this.two ? "" : this.sync === "passes" ? " passes" : ` ${this.data.runs[0].words.many}`;
     this.position.textContent = `${stop.mark} / ${this.stops[this.length].mark}${unit}`;
-    if (remember) rememberStep(this.step, this.two ? this.sync : null);
+    if (remember) rememberStep(this.data.keys, this.step, this.two ? this.sync : null);
   }
 
   jump(step) {
@@ -394,12 +346,12 @@ class Player {
 }
 
 // The step stands in the address without a trip to the server: a copied link opens here again.
-function rememberStep(step, sync) {
+function rememberStep(keys, step, sync) {
   const url = new URL(window.location.href);
   if (!url.protocol.startsWith("http")) return;
-  url.searchParams.set(PARAM, step);
-  if (sync) url.searchParams.set(SYNC_PARAM, sync);
-  else url.searchParams.delete(SYNC_PARAM);
+  url.searchParams.set(keys.step, step);
+  if (sync) url.searchParams.set(keys.sync, sync);
+  else url.searchParams.delete(keys.sync);
   if (url.href === window.location.href) return;
   window.history.replaceState(window.history.state, "", url);
 }

@@ -1,52 +1,10 @@
-// The board of one step as SVG. Colours are CSS variables (replay.css), resolved when the picture is saved. Needs board.js (names of
-// cells).
+// The board of one step as SVG. Needs svg.js and replay_frame.js in front of it.
 
 const CELL = 50, EDGE = 20, SIZE = 9 * CELL + EDGE + 4;
-const LN9 = Math.log(9);
 const MOST_LINKS = 8;
-const SVG = "http://www.w3.org/2000/svg";
 
 const cellLeft = (cell) => EDGE + (cell % 9) * CELL;
 const cellTop = (cell) => EDGE + Math.floor(cell / 9) * CELL;
-
-function svg(tag, attributes, parent, text) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.appendChild(node);
-  return node;
-}
-
-function write(parent, x, y, size, text, fill, extra = {}) {
-  return svg("text", { x, y, "font-size": size, fill, "text-anchor": "middle", ...extra }, parent, text);
-}
-
-// What a run looks like at frame `at`: 0 is the start, k the moment of step k (counted from 1).
-function frameOf(run, at) {
-  const step = at > 0 ? run.steps[at - 1] : null;
-  const source = run.steps[Math.max(at, 1) - 1]; // its marginals are those the step was decided on
-  const committed = new Map();
-  run.steps.slice(0, at).forEach((s, k) => {
-    s.revoked.forEach((cell) => committed.delete(cell));
-    s.cells.forEach((cell) => committed.set(cell, k + 1));
-  });
-  const now = new Set(step ? step.cells : []);
-  const back = new Set(step ? step.revoked : []);
-  const marks = new Map(); // cell -> clashes so far
-  for (const clash of run.clashes) {
-    if ((clash.step === null ? 0 : clash.step + 1) > at) continue;
-    for (const cell of [clash.first, clash.second]) marks.set(cell, [...(marks.get(cell) || []), clash]);
-  }
-  return { at, step, source, committed, now, back, marks, parted: partedCells(run, at), text: run.states[at], run };
-}
-
-// Cells to mark because the other run of the pair does not do the same: those of the first other choice, in its step,
-// and the first cell that ends with another digit, once it is filled for good.
-function partedCells(run, at) {
-  const cells = new Set(run.parted && run.parted.step + 1 === at ? run.parted.cells : []);
-  if (run.parted?.token && run.parted.token.step + 1 <= at) cells.add(run.parted.token.cell);
-  return cells;
-}
 
 function defs(root) {
   const pattern = svg("pattern", {
@@ -71,8 +29,8 @@ function drawPencil(group, cell, probabilities) {
 // Grounds first, then links, then digits: a link never hides a digit.
 function drawGround(root, frame, cell) {
   const square = { x: cellLeft(cell), y: cellTop(cell), width: CELL, height: CELL };
-  if (frame.text[cell] === ".") {
-    const share = Math.min(1, (frame.source?.entropy[cell] ?? 0) / LN9);
+  if (isOpen(frame.run, frame.at, cell)) {
+    const share = Math.min(1, (frame.source?.entropy[cell] ?? 0) / frame.run.most_entropy);
     return void svg("rect", { ...square, fill: "var(--rp-open)", opacity: (0.34 * share).toFixed(3) }, root);
   }
   if (!frame.committed.has(cell)) svg("rect", { ...square, fill: "var(--rp-given)" }, root);
@@ -152,15 +110,6 @@ function drawLinks(root, frame) {
   }
 }
 
-function describeFrame(frame) {
-  const open = [...frame.text].filter((c) => c === ".").length;
-  const clashing = frame.marks.size ? `; ${frame.marks.size} cells clash` : "";
-  if (!frame.step) return `Sudoku board before decoding, ${open} open cells.`;
-  const cells = frame.step.cells.map((cell, k) => `${cellName(cell)} ${frame.step.digits[k]}`).join(", ");
-  const back = frame.back.size ? `; taken back ${[...frame.back].map(cellName).join(", ")}` : "";
-  return `Sudoku board after step ${frame.at}: committed ${cells}${back}; ${open} cells open${clashing}.`;
-}
-
 function drawBoard(frame, links) {
   const root = svg("svg", {
     xmlns: SVG, viewBox: `0 0 ${SIZE} ${SIZE}`, role: "img", "aria-label": describeFrame(frame),
@@ -172,7 +121,7 @@ function drawBoard(frame, links) {
   for (const cell of cells) drawGround(root, frame, cell);
   drawGrid(root);
   if (links) drawLinks(root, frame);
-  for (const cell of cells) (frame.text[cell] === "." ? drawOpen : drawFilled)(root, frame, cell);
+  for (const cell of cells) (isOpen(frame.run, frame.at, cell) ? drawOpen : drawFilled)(root, frame, cell);
   for (const cell of cells) drawMarks(root, frame, cell);
   for (const cell of cells) {
     svg("rect", { x: cellLeft(cell), y: cellTop(cell), width: CELL, height: CELL, fill: "transparent", "data-cell": cell }, root);
@@ -180,21 +129,21 @@ function drawBoard(frame, links) {
   return root;
 }
 
-// The picture as text, its colours written out for programs that know no CSS variables.
-function boardText(board, host) {
-  const probe = el("span", host);
-  const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const colours = new Map();
-  const resolve = (variable) => {
-    probe.style.color = variable;
-    paint.fillStyle = getComputedStyle(probe).color;
-    paint.fillRect(0, 0, 1, 1);
-    return `rgb(${paint.getImageData(0, 0, 1, 1).data.slice(0, 3).join(",")})`;
+// As every stage of a run: { show(frame, links), mark(positions), saves: [label, what it does(name)] }.
+function makeBoardStage(host, run, { onPoint, onPick }) {
+  let board = null;
+  const at = (event) => (event.target.dataset?.cell === undefined ? null : Number(event.target.dataset.cell));
+  host.addEventListener("pointerover", (event) => { if (at(event) !== null) onPoint(at(event)); });
+  host.addEventListener("pointerleave", () => onPoint(null));
+  host.addEventListener("click", (event) => { if (at(event) !== null) onPick(at(event)); });
+  return {
+    show(frame, links) {
+      board = drawBoard(frame, links);
+      host.replaceChildren(board);
+    },
+    mark(positions) {
+      for (const rect of board.querySelectorAll("[data-cell]")) rect.classList.toggle("rp-pointed", positions.includes(Number(rect.dataset.cell)));
+    },
+    saves: ["PNG", "SVG"].map((kind) => [kind, (name) => savePicture(board, host, kind, name)]),
   };
-  const text = new XMLSerializer().serializeToString(board).replace(/var\(--[\w-]+\)/g, (variable) => {
-    if (!colours.has(variable)) colours.set(variable, resolve(variable));
-    return colours.get(variable);
-  });
-  probe.remove();
-  return text.replace("<svg ", `<svg width="${SIZE}" height="${SIZE}" `);
 }

@@ -1,43 +1,30 @@
-// The words and numbers of one step, and how the run ends. Needs board.js (colours, names of cells).
+// The words and numbers of one step, and how the run ends. Needs replay_frame.js in front of it.
 
 const TOP_PAIRS = 6;
-const nats = (value) => value.toFixed(Math.abs(value) < 0.1 ? 3 : 2);
-const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
-const percent = (share) => `${(100 * share).toFixed(share > 0.9995 || share < 0.01 ? 1 : 0)} %`;
-
-function el(tag, parent, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.appendChild(node);
-  return node;
-}
 
 function drawCard(host, run, at) {
   host.replaceChildren();
   const step = run.steps[at - 1];
   if (!step) return drawStart(host, run);
-  const open = [...run.states[at]].filter((c) => c === ".").length;
   const head = el("h3", host, "rp-head");
   el("span", head, "rp-step", `Step ${at} of ${run.steps.length}`);
-  el("span", head, "", step.cells.length === 1 ? "1 cell alone" : `${step.cells.length} cells together`);
+  el("span", head, "", step.positions.length === 1 ? `1 ${run.words.one} alone` : `${step.positions.length} ${run.words.many} together`);
   el("span", head, "", `passes so far ${step.passes_so_far}`);
-  el("span", head, "", `${open} still open`);
+  el("span", head, "", `${openAt(run, at)} still open`);
   el("p", host, "rp-reason", step.reason);
-  if (step.revoked.length) el("p", host, "rp-back", `↶ Taken back: ${step.revoked.map(cellName).join(", ")}.`);
+  if (step.revoked.length) el("p", host, "rp-back", `↶ Taken back: ${named(run, step.revoked)}.`);
   stepClashes(host, run, at);
   budgetBar(host, run, step);
   const columns = el("div", host, "rp-columns");
-  cellTable(el("div", columns, "rp-cells"), step);
+  symbolTable(el("div", columns, "rp-cells"), run, step);
   miPanel(el("div", columns, "rp-mi"), run, step);
 }
 
 function drawStart(host, run) {
   const head = el("h3", host, "rp-head");
   el("span", head, "rp-step", "Before the first step");
-  el("span", head, "", plural(run.sequential, "open cell"));
-  el("p", host, "rp-reason", "Small digits are what the model believes of each open cell now, the likelier the larger; " +
-    "the tint is the cell's entropy. Press → to commit the first cells.");
+  el("span", head, "", `${run.sequential} open ${run.sequential === 1 ? run.words.one : run.words.many}`);
+  el("p", host, "rp-reason", `${run.words.start} Press → to commit the first ${run.words.many}.`);
 }
 
 function stepClashes(host, run, at) {
@@ -62,51 +49,51 @@ function budgetBar(host, run, step) {
   if (step.spent > step.budget + 1e-9) el("span", row, "rp-note", "over budget: the first cell always goes");
 }
 
-function cellTable(host, step) {
+function symbolTable(host, run, step) {
   el("h4", host, "", "Committed now, the least certain first");
   const scroll = el("div", host, "rp-scroll");
   scroll.tabIndex = 0; // so that the keyboard can scroll it
   const table = el("table", scroll);
   const head = el("tr", el("thead", table));
-  ["cell", "digit", "confidence", "entropy"].forEach((name) => el("th", head, "", name));
+  [run.words.one, run.words.symbol, "confidence", "entropy"].forEach((name) => el("th", head, "", name));
   const body = el("tbody", table);
-  const order = step.cells.map((_, k) => k).sort((a, b) => step.entropy[step.cells[b]] - step.entropy[step.cells[a]]);
+  const order = step.positions.map((_, k) => k).sort((a, b) => step.entropy[step.positions[b]] - step.entropy[step.positions[a]]);
   for (const k of order) {
-    const row = el("tr", body);
-    row.dataset.cells = step.cells[k];
-    el("td", row, "", cellName(step.cells[k]));
-    el("td", row, "rp-digit", step.digits[k]);
+    const i = step.positions[k], row = el("tr", body);
+    row.dataset.positions = i;
+    el("td", row, "", run.names[i]);
+    el("td", row, "rp-digit", step.symbols[k]);
     const confidence = el("td", row, "rp-confidence");
     el("i", confidence).style.width = `${(100 * step.confidence[k]).toFixed(1)}%`;
     el("span", confidence, "", percent(step.confidence[k]));
-    el("td", row, "", nats(step.entropy[step.cells[k]]));
+    el("td", row, "", nats(step.entropy[i]));
   }
 }
 
 function miPanel(host, run, step) {
   el("h4", host, "", "Pairwise MI among them");
-  if (step.cells.length < 2) return void el("p", host, "rp-note", "A cell that goes alone has nothing to clash with in its step.");
+  if (step.positions.length < 2) return void el("p", host, "rp-note", `A ${run.words.one} that goes alone has nothing to clash with in its step.`);
   if (!run.mi_source) return void el("p", host, "rp-note", "This run recorded no MI. Choose an MI source to see it.");
   const total = step.pairs.reduce((sum, [, , mi]) => sum + mi, 0);
-  const own = step.cells.map((cell) => step.entropy[cell]);
+  const own = step.positions.map((cell) => step.entropy[cell]);
   const bound = own.reduce((a, b) => a + b, 0) - Math.max(...own);
   const facts = el("p", host, "rp-facts");
   el("span", facts, "", `Sum of MI ${nats(total)} nats`);
   const limit = el("span", facts, "", `Bound ΣH − max H ${nats(bound)} nats`);
-  limit.title = "Drawing these cells independently loses at most this much; MI says how much of it is real.";
+  limit.title = "Drawing these independently loses at most this much; MI says how much of it is real.";
   const both = el("div", host, "rp-mi-both");
   matrix(both, run, step);
   pairList(both, run, step);
 }
 
 function matrix(host, run, step) {
-  const count = step.cells.length;
+  const count = step.positions.length;
   const canvas = el("canvas", el("figure", host));
   const size = 4 * Math.max(42, Math.floor(220 / count) * count); // four device pixels a CSS pixel: sharp when projected
   canvas.width = canvas.height = size;
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", `MI between the ${count} cells, the strongest pairs are in the list beside it`);
-  const index = new Map(step.cells.map((cell, k) => [cell, k]));
+  canvas.setAttribute("aria-label", `MI between the ${count} ${run.words.many}, the strongest pairs are in the list beside it`);
+  const index = new Map(step.positions.map((i, k) => [i, k]));
   const paint = canvas.getContext("2d");
   const side = size / count, gap = count > 30 ? 0 : 3;
   const square = (a, b, colour) => { paint.fillStyle = colour; paint.fillRect(b * side, a * side, side - gap, side - gap); };
@@ -119,8 +106,8 @@ function matrix(host, run, step) {
   canvas.addEventListener("pointermove", (event) => {
     const box = canvas.getBoundingClientRect();
     const [a, b] = [event.clientY - box.top, event.clientX - box.left].map((x) => Math.min(count - 1, Math.max(0, Math.floor((x / box.width) * count))));
-    const pair = step.pairs.find(([i, j]) => (i === step.cells[a] && j === step.cells[b]) || (j === step.cells[a] && i === step.cells[b]));
-    canvas.title = pair ? `${cellName(pair[0])} and ${cellName(pair[1])}: ${pair[2].toFixed(4)} nats` : cellName(step.cells[a]);
+    const pair = step.pairs.find(([i, j]) => (i === step.positions[a] && j === step.positions[b]) || (j === step.positions[a] && i === step.positions[b]));
+    canvas.title = pair ? `${run.names[pair[0]]} and ${run.names[pair[1]]}: ${pair[2].toFixed(4)} nats` : run.names[step.positions[a]];
   });
   const scale = el("figcaption", canvas.parentElement);
   el("span", scale, "", "0");
@@ -132,11 +119,10 @@ function pairList(host, run, step) {
   const list = el("ol", host, "rp-pairs");
   for (const [i, j, mi] of step.pairs.slice(0, TOP_PAIRS)) {
     const row = el("li", list);
-    row.dataset.cells = `${i},${j}`;
-    const clash = run.clashes.some((c) => c.first === Math.min(i, j) && c.second === Math.max(i, j));
-    el("span", row, "", `${cellName(i)} – ${cellName(j)}`);
+    row.dataset.positions = `${i},${j}`;
+    el("span", row, "", `${run.names[i]} – ${run.names[j]}`);
     el("b", row, "", nats(mi));
-    if (clash) el("em", row, "", "✕ clash");
+    if (run.tagged.some(([a, b]) => a === Math.min(i, j) && b === Math.max(i, j))) el("em", row, "", run.tag);
   }
   const rest = step.pairs.length - TOP_PAIRS;
   if (rest > 0) el("li", list, "rp-note", `and ${plural(rest, "weaker pair")}`);
@@ -152,13 +138,11 @@ function drawEnd(host, run, jump) {
     el("dd", box, "", value);
     el("small", box, "", note);
   };
-  fact("Passes", run.nfe, run.steps.length === 1 ? "1 step" : `${run.steps.length} steps`);
-  fact("Sequential needs", run.sequential, "one pass for each open cell");
-  fact("Board", run.valid ? "✓ valid" : "✕ not valid", run.verdict);
-  const together = run.clashes.filter((clash) => clash.together).length;
+  fact("Passes", run.nfe, plural(run.steps.length, "step"));
+  fact("Sequential needs", run.sequential, `one pass for each open ${run.words.one}`);
   const back = run.steps.reduce((sum, step) => sum + step.revoked.length, 0);
   if (back) fact("Taken back", back, "commitments that were opened again");
-  fact("Clashes", run.clashes.length, `${together} committed together, ${run.clashes.length - together} not`);
+  run.facts.forEach((given) => fact(...given));
   if (run.lost_at !== null) jumpButton(host, `Step ${run.lost_at + 1}: from here on the board has no solution.`, () => jump(run.lost_at + 1));
   if (!run.clashes.length) return;
   el("h4", host, "", "Post-mortem of the clashes, in the order they came about");

@@ -4,6 +4,8 @@ import json
 import os
 from pathlib import Path
 
+import streamlit as st
+
 ROOT = Path(__file__).resolve().parents[3]
 VARIABLE = "MI_EXPLORER_3DMOL"
 PACKAGE = ROOT / "node_modules" / "3dmol" / "build" / "3Dmol-min.js"
@@ -33,3 +35,15 @@ def loader() -> str:
   document.head.append(script);
 }}
 """
+
+
+# A component of its own, without data: Streamlit sends a component's script again whenever its data change.
+_SCRIPT = loader()
+_DELIVER = _SCRIPT and st.components.v2.component("mi_3dmol", html="<span></span>\n", js=_SCRIPT)
+
+
+def deliver(key: str) -> bool:
+    """Put the script on the page; False where there is none."""
+    if _DELIVER:
+        _DELIVER(key=key, height=1)
+    return bool(_DELIVER)

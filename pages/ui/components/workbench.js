@@ -6,7 +6,6 @@
 // the latest local change does not overrule it, however slow the answer.
 
 const TYPING_PAUSE = 350; // ms without a key before an edit is sent
-const LN9 = Math.log(9);
 
 export default function (component) {
   const { parentElement, data } = component;
@@ -16,18 +15,11 @@ export default function (component) {
   bench.receive(data);
 }
 
-function element(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text) node.textContent = text;
-  return node;
-}
-
 function makeWorkbench(host) {
   const bench = { emit: () => {}, receive };
-  const left = host.appendChild(element("section", "bench-board"));
+  const left = el("section", host, "bench-board");
   left.setAttribute("aria-label", "Board");
-  const right = host.appendChild(element("section", "bench-maps"));
+  const right = el("section", host, "bench-maps");
   right.setAttribute("aria-label", "Map of all pairs");
 
   let data = null;
@@ -55,20 +47,20 @@ function makeWorkbench(host) {
     const pasted = event.clipboardData.getData("text");
     if (pasted.trim()) { send("edit", pasted.slice(0, 3000)); event.preventDefault(); }
   });
-  const legend = left.appendChild(element("div", "legend"));
-  const bar = legend.appendChild(element("span", "legend-bar"));
-  const legendText = legend.appendChild(element("span", "legend-text"));
-  const pad = left.appendChild(element("div", "pad"));
+  const legend = el("div", left, "legend");
+  const bar = el("span", legend, "legend-bar");
+  const legendText = el("span", legend, "legend-text");
+  const pad = el("div", left, "pad");
   pad.setAttribute("role", "group");
   pad.setAttribute("aria-label", "Write into the chosen cell");
   for (let d = 1; d <= 10; d++) {
-    const key = pad.appendChild(element("button", "", d === 10 ? "⌫" : String(d)));
+    const key = el("button", pad, "", d === 10 ? "⌫" : String(d));
     key.setAttribute("aria-label", d === 10 ? "Erase" : `Write ${d}`);
     key.addEventListener("click", () => type(focused, d === 10 ? 0 : d));
   }
-  const chips = left.appendChild(element("div", "chips"));
+  const chips = el("div", left, "chips");
   chips.setAttribute("role", "group");
-  const status = left.appendChild(element("div", "status"));
+  const status = el("div", left, "status");
   status.setAttribute("aria-live", "polite");
 
   const maps = [0, 1].map((k) => makeHeatmap(right, {
@@ -77,8 +69,8 @@ function makeWorkbench(host) {
     onHover: (i, j) => { pair = i === null ? null : [i, j]; paintBoard(); if (pair) status.textContent = describe(i, j); },
     onPick: (cell) => { if (isOpen(cell)) setPin(cell === pin ? -1 : cell); },
   }));
-  const tools = right.appendChild(element("div", "tools"));
-  const save = tools.appendChild(element("button", "", "Save picture (PNG)"));
+  const tools = el("div", right, "tools");
+  const save = el("button", tools, "", "Save picture (PNG)");
   save.addEventListener("click", savePicture);
 
   // State
@@ -94,23 +86,12 @@ function makeWorkbench(host) {
       pin = data.pin === null ? -1 : data.pin;
       digit = data.digit || 0;
     }
-    values = { estimate: square(data.estimate), truth: square(data.truth) };
+    values = { estimate: matrix(data.estimate), truth: matrix(data.truth) };
     refresh();
     drawMaps();
   }
 
-  // Condensed upper triangle over the open cells -> 81x81
-  function square(condensed) {
-    if (!condensed) return null;
-    const full = new Float64Array(81 * 81);
-    let k = 0;
-    for (let a = 0; a < data.open.length; a++) {
-      for (let b = a + 1; b < data.open.length; b++, k++) {
-        full[81 * data.open[a] + data.open[b]] = full[81 * data.open[b] + data.open[a]] = condensed[k];
-      }
-    }
-    return full;
-  }
+  function matrix(condensed) { return condensed && square(81, data.open, (k) => condensed[k]); }
 
   function type(cell, d) {
     text = text.slice(0, cell) + (d || ".") + text.slice(cell + 1);
@@ -159,12 +140,12 @@ function makeWorkbench(host) {
     const clash = clashingCells(text);
     const whatif = trying();
     const from = source();
-    const matrix = values[painted()];
+    const shown = values[painted()];
     const stale = text !== data.board;
     let paint = null;
     if (whatif) paint = whatif.moves[digit - 1].map((nats, j) => (isOpen(j) && j !== pin ? cividis(nats / data.scale.high) : null));
-    else if (from >= 0 && matrix && !stale) {
-      paint = [...text].map((c, j) => (c === "." && j !== from ? cividis(matrix[81 * from + j] / data.scale.high) : null));
+    else if (from >= 0 && shown && !stale) {
+      paint = [...text].map((c, j) => (c === "." && j !== from ? cividis(shown[81 * from + j] / data.scale.high) : null));
     }
     board.root.classList.toggle("stale", stale);
     board.draw({
@@ -192,21 +173,19 @@ function makeWorkbench(host) {
   function likeliest(cell) {
     const marks = [...Array(9).keys()].map((d) => [d + 1, data.marks[9 * cell + d]]).filter((m) => m[1] >= 0.005);
     marks.sort((a, b) => b[1] - a[1]);
-    const listed = marks.slice(0, 4).map(([d, p]) => `${d} (${percent(p)})`).join(", ");
+    const listed = marks.slice(0, 4).map(([d, p]) => `${d} (${percentOf(p)})`).join(", ");
     return `${listed}${marks.length > 4 ? ", …" : ""}; entropy ${data.entropy[cell].toFixed(2)} nats`;
   }
-  function percent(p) { return p > 0.995 && p < 1 ? ">99 %" : `${Math.round(100 * p)} %`; }
 
   function drawLegend() {
     const whatif = trying();
     const from = source();
-    const gradient = [0, 0.25, 0.5, 0.75, 1].map((x) => css(cividis(x))).join(",");
     if (whatif) {
       legendText.textContent = `How far each cell moves if ${cellName(pin)} = ${digit}: KL, 0 to ${data.scale.high.toFixed(2)} nats. Digits rise (underlined) or fall (struck out).`;
-      bar.style.background = `linear-gradient(90deg, ${gradient})`;
+      bar.style.background = CIVIDIS_BAR;
     } else if (from >= 0 && painted()) {
       legendText.textContent = `MI with ${cellName(from)} (${NAMES[painted()]}), 0 to ${data.scale.high.toFixed(2)} nats`;
-      bar.style.background = `linear-gradient(90deg, ${gradient})`;
+      bar.style.background = CIVIDIS_BAR;
     } else {
       legendText.textContent = "Tint: entropy of an open cell, 0 to ln 9 = 2.20 nats. Small digits: what the model gives a chance.";
       bar.style.background = "linear-gradient(90deg, transparent, color-mix(in srgb, var(--st-primary-color) 45%, transparent))";
@@ -219,22 +198,23 @@ function makeWorkbench(host) {
     const hadFocus = chips.contains(host.getRootNode().activeElement) ? host.getRootNode().activeElement.dataset.digit : null;
     chips.dataset.key = key;
     chips.replaceChildren();
-    if (pin < 0) { chips.append(element("span", "hint", "Click an open cell to pin it, then try a digit there. Type to fill or erase a cell.")); return; }
+    if (pin < 0) { el("span", chips, "hint", "Click an open cell to pin it, then try a digit there. Type to fill or erase a cell."); return; }
     const name = cellName(pin);
     chips.setAttribute("aria-label", `What if ${name} were`);
-    const head = chips.appendChild(element("span", "head"));
-    head.append(element("span", "", `What if ${name} were …? Below each digit: the chance that the model gives it.`));
-    const release = head.appendChild(element("button", "release", "Unpin"));
+    const head = el("span", chips, "head");
+    el("span", head, "", `What if ${name} were …? Below each digit: the chance that the model gives it.`);
+    const release = el("button", head, "release", "Unpin");
     release.addEventListener("click", () => setPin(-1));
     const ready = data.whatif && data.whatif.cell === pin && text === data.board;
     for (let d = 1; d <= 9; d++) {
       const p = data.marks[9 * pin + d - 1];
-      const chip = element("button", d === digit ? "chosen" : "");
-      chip.append(element("b", "", String(d)), element("small", "", ready ? percent(p) : "…"));
+      const chip = el("button", null, d === digit ? "chosen" : "");
+      el("b", chip, "", d);
+      el("small", chip, "", ready ? percentOf(p) : "…");
       chip.dataset.digit = d;
       chip.disabled = !ready;
       chip.setAttribute("aria-pressed", d === digit);
-      chip.setAttribute("aria-label", `${d}, ${percent(p)}`);
+      chip.setAttribute("aria-label", `${d}, ${percentOf(p)}`);
       chip.addEventListener("click", () => setDigit(d));
       chips.append(chip);
       if (hadFocus === String(d)) chip.focus();
@@ -259,7 +239,7 @@ function makeWorkbench(host) {
       .sort((a, b) => Math.abs(b[2] - b[1]) - Math.abs(a[2] - a[1]))
       .slice(0, 3)
       .filter((m) => Math.abs(m[2] - m[1]) >= 0.005)
-      .map(([d, p, q]) => `${d}: ${percent(p)} → ${percent(q)}`);
+      .map(([d, p, q]) => `${d}: ${percentOf(p)} → ${percentOf(q)}`);
     return `${changes.length ? changes.join(", ") : "no change"}; moved by ${whatif.moves[digit - 1][cell].toFixed(3)} nats.`;
   }
 
@@ -276,7 +256,7 @@ function makeWorkbench(host) {
   function drawMaps() {
     const open = [...data.board].map((c) => c === ".");
     const absent = { truth: "Ground truth: not computed yet", estimate: "No estimate" };
-    const common = { lines: data.order.lines, names: data.order.names, open, colour: cividis, low: 0, high: data.scale.high, unit: data.scale.label };
+    const common = { lines: data.order.lines, names: data.order.names, open, bar: { colour: cividis, low: 0, high: data.scale.high, unit: data.scale.label } };
     const single = (kind) => ({
       ...common, title: kind === "truth" ? "Ground truth (probing)" : "Estimate (MI head)",
       upper: reader(kind), lower: reader(kind), upperNote: absent[kind], lowerNote: "",
@@ -289,7 +269,7 @@ function makeWorkbench(host) {
       const read = both ? (i, j) => values.estimate[81 * i + j] - values.truth[81 * i + j] : null;
       const limit = data.scale.difference;
       views = [{ ...common, title: "Estimate − ground truth", upper: read, lower: read, upperNote: absent[values.estimate ? "truth" : "estimate"],
-        lowerNote: "", colour: rdbu, low: -limit, high: limit, unit: "nats; red: estimate too high, blue: too low" }];
+        lowerNote: "", bar: { colour: rdbu, low: -limit, high: limit, unit: "nats; red: estimate too high, blue: too low" } }];
     } else {
       views = [{ ...common, title: "Above the diagonal: ground truth · below: estimate", upper: reader("truth"), lower: reader("estimate"),
         upperNote: absent.truth, lowerNote: absent.estimate }];
@@ -306,13 +286,7 @@ function makeWorkbench(host) {
     sheet.height = shown[0].height;
     let x = 0;
     for (const c of shown) { sheet.getContext("2d").drawImage(c, x, 0); x += c.width; }
-    sheet.toBlob((blob) => {
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(blob);
-      link.download = "mi-map.png";
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    });
+    sheet.toBlob((blob) => offer(blob, "mi-map.png"));
   }
 
   return bench;

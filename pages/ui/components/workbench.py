@@ -5,13 +5,13 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.components.assets import read
+from pages.ui.components.assets import PAIRS, read
 
 _MOUNT = st.components.v2.component(
     "mi_workbench",
     html='<div class="frame"><div class="workbench"></div></div>\n',
-    css=read("board.css", "workbench.css"),
-    js=read("board.js", "heatmap.js", "workbench.js"),
+    css=read("basics.css", "map.css", "board.css", "workbench.css"),
+    js=read(*PAIRS, "board.js", "heatmap.js", "workbench.js"),
 )
 
 
