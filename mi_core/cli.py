@@ -466,7 +466,6 @@ def _parser() -> argparse.ArgumentParser:
     head.add_argument("--label-minutes", type=float)
     head.add_argument("--start", type=Path, help="go on from this head, with a new schedule")
     head.add_argument("--epochs", type=_positive, default=30)
-    head.add_argument("--rounds", type=int, default=3, help="path updates; 0: a tenth of the work, no two-step paths")
     head.add_argument("--minutes", type=float)
     head.add_argument("--seed", type=int, default=3)
 

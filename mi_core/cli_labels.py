@@ -118,7 +118,6 @@ def train_head_command(arguments: argparse.Namespace) -> Answer:
     settings = HeadTraining(
         variant=arguments.variant,
         epochs=arguments.epochs,
-        rounds=arguments.rounds,
         minutes=arguments.minutes,
         seed=arguments.seed,
         start=str(arguments.start) if arguments.start else None,

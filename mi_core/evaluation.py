@@ -174,7 +174,7 @@ def _shares(n: int, **counts: int) -> Row:
 RATIO_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
-def bench_estimator(model: Model, head: MIHead, states: Sequence[Tensor], *, tick: Tick = quiet) -> Row:
+def bench_estimator(model: Model, head: MIHead, states: Tensor | Sequence[Tensor], *, tick: Tick = quiet) -> Row:
     """The head against full probing (every token tried) on states (N,), pooled over the open pairs.
 
     By fifths of the mask ratio and in all; for Sudoku also, on the empty board, the share of the 810 strongest pairs

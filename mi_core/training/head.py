@@ -5,7 +5,7 @@ with few open cells counts for something beside one with three thousand pairs.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,6 @@ class HeadTraining:
     seed: int = 3
     report_every: int = 50
     start: str | None = None  # a head to go on from, of the same variant
-    rounds: int = 3  # path updates of a marginals head; without them a step costs a tenth
 
 
 Augment = Callable[[np.random.Generator, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -108,8 +107,6 @@ def _first_head(settings: HeadTraining, output: ModelOutput) -> MIHead:
         InputError: that one is of another variant or belongs to a model of another size.
     """
     config = config_for(settings.variant, output)
-    if config.rounds:
-        config = replace(config, rounds=settings.rounds)
     if settings.start is None:
         return build_head(config)
     head = load_head_file(Path(settings.start))
