@@ -92,6 +92,7 @@ def pointwise(
     lean: Annotated[
         float, Bounds(0.0, 10.0, "how much a nat of entropy counts against a nat of loss in the order")
     ] = 0.3,
+    unlikely: Annotated[float, Bounds(0.0, 1.0, "a draw below this share of the likeliest token's chance waits")] = 0.1,
 ) -> Selection:
     """The faithful budget with its pairs charged for the tokens that were drawn, not only for the average draw.
 
