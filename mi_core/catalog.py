@@ -20,6 +20,8 @@ from mi_core.models.mpnn import load_proteinmpnn
 from mi_core.models.protocol import Model
 from mi_core.models.sudoku import KIND as SUDOKU_KIND
 from mi_core.models.sudoku import load_sudoku
+from mi_core.models.tuned import KIND as UPDATE_KIND
+from mi_core.models.tuned import load_tuned
 from mi_core.pointwise import KIND as POINTWISE_KIND
 from mi_core.pointwise import PointwiseHead, load_pointwise
 from mi_core.proteins.structure import Chain
@@ -29,6 +31,8 @@ from mi_core.weights import read_header
 
 ASSETS = Path(os.environ.get("MI_EXPLORER_ASSETS", Path(__file__).resolve().parent.parent / "assets"))
 SUDOKU_FILE = ASSETS / "models" / "sudoku-mdm.safetensors"
+TUNED = "sudoku-diagonal"
+TUNED_FILE = ASSETS / "models" / f"{TUNED}.safetensors"
 OWN_ESMC = {
     "esmc-mini": ("small ESM-C, any protein", ASSETS / "models" / "esmc-mini.safetensors"),
     "esmc-kunitz": ("small ESM-C of one family, Kunitz inhibitors", ASSETS / "models" / "esmc-kunitz.safetensors"),
@@ -76,6 +80,8 @@ def load_model(
     """
     if name == "sudoku":
         return load_sudoku(weights or SUDOKU_FILE, low_precision=low_precision)
+    if name == TUNED:
+        return load_tuned(weights or TUNED_FILE, SUDOKU_FILE, name=TUNED, low_precision=low_precision)
     if name in OWN_ESMC:
         return load_esmc_file(weights or OWN_ESMC[name][1], name=name)
     if name in HUB:
@@ -90,7 +96,7 @@ def load_model(
         if weights is not None:
             raise InputError(f"Model {name} is an exact table and takes no weight file.")
         return exact.ExactModel(EXACT[name](), name=name)
-    raise UnknownName("model", name, ["sudoku", *OWN_ESMC, *HUB, "antiberty", PROTEINMPNN, "hf:PATH", *EXACT])
+    raise UnknownName("model", name, ["sudoku", TUNED, *OWN_ESMC, *HUB, "antiberty", PROTEINMPNN, "hf:PATH", *EXACT])
 
 
 def _proteinmpnn(backbone: Chain | None, weights: Path | None) -> Model:
@@ -148,7 +154,7 @@ def load_pointwise_head(model: str, *, weights: Path | None = None) -> Pointwise
     if weights is None and not path.is_file():
         raise InputError(
             f"There is no pointwise head for model {model}; train one with "
-            f"`python -m mi_core train pointwise --model {model}`, or probe (`--strategy pointwise@pmi-probing`)."
+            f"`python -m mi_core train pointwise --model {model}`, or probe (`--strategy pointwise@loss-probing`)."
         )
     return load_pointwise(path)
 
@@ -157,6 +163,7 @@ def entries() -> list[Entry]:
     """Everything that has a name here, whether it can be loaded now or not."""
     found = [
         _from_file("sudoku", "model", "masked diffusion model of Sudoku", SUDOKU_FILE, SUDOKU_KIND),
+        _from_file(TUNED, "model", "the same, tuned to diagonal Sudoku", TUNED_FILE, UPDATE_KIND),
         *_protein_entries(),
         *(
             Entry(name, "model", "exact joint table, the oracle of the tests", "built in", 0, True, "")

@@ -30,6 +30,7 @@ from mi_core.likelihood import (
 from mi_core.likelihood.question import Progress
 from mi_core.models.protocol import Model
 from mi_core.sudoku.board import VOCAB, cell_name
+from mi_core.tuning import masked_state, mutant_values, token_rows
 
 Answer = tuple[Any, str]
 AddCommand = Callable[..., argparse.ArgumentParser]  # (commands, name, handler, text)
@@ -143,13 +144,13 @@ def _differential(arguments: argparse.Namespace) -> Answer:
     reference, options = _reference(arguments), _options(arguments)
     with _bar() as show:
         gained = differential.reward(model, reference, question, progress=show, **options)
-    masked = _masked(model, question)
+    masked = masked_state(model, question)
     shift = differential.token_shift(model, reference, masked)
     mutants = differential.mutant_shift(model, reference, question)
     values: dict[str, Any] = {
         "reward": gained.to_json(),
-        "tokens": _token_rows(model, shift),
-        "mutants": _mutant_values(model, mutants, arguments.top),
+        "tokens": token_rows(shift, model.vocab.symbols),
+        "mutants": mutant_values(mutants, model.vocab.symbols, arguments.top),
         "margin": None,
         "mi_change": None,
     }
@@ -158,7 +159,9 @@ def _differential(arguments: argparse.Namespace) -> Answer:
         f"single mutants: H(q) = {mutants.entropy:.4f} of ln {mutants.size}, KL = {mutants.kl:.4f} nats; mean KL of an "
         f"open position {float(shift.kl.mean()):.4f} nats, mean H(q_i) {float(shift.entropy.mean()):.4f}"
     )
-    lines += [f"  {m['position']} {m['token']}  {m['reward']:+.4f} nats" for m in values["mutants"]["top"]]
+    lines += [
+        f"  {_name(model, m['position'] - 1)} {m['token']}  {m['reward']:+.4f} nats" for m in values["mutants"]["top"]
+    ]
     if arguments.against:
         other = read_sequence(model, arguments.against)
         margin = differential.preference_margin(model, reference, question, other, **options)
@@ -168,30 +171,6 @@ def _differential(arguments: argparse.Namespace) -> Answer:
         pairs, words = _mi_rows(model, reference, masked, arguments.top)
         values["mi_change"], lines = pairs, lines + words
     return values, "\n".join(lines)
-
-
-def _masked(model: Model, question: Question) -> torch.Tensor:
-    tokens = torch.full_like(question.tokens, model.vocab.mask_id)
-    given = list(question.context)
-    tokens[given] = question.tokens[given]
-    return tokens
-
-
-def _token_rows(model: Model, shift: differential.TokenShift) -> list[dict[str, Any]]:
-    top = shift.top(model.vocab.symbols)
-    columns = zip(shift.positions, top, shift.entropy.tolist(), shift.kl.tolist(), shift.dropped.tolist(), strict=True)
-    return [
-        {"position": i + 1, "top": [list(pair) for pair in best], "entropy": h, "kl": kl, "dropped": dropped}
-        for i, best, h, kl, dropped in columns
-    ]
-
-
-def _mutant_values(model: Model, mutants: differential.MutantShift, top: int) -> dict[str, Any]:
-    best = [
-        {"position": _name(model, i), "token": model.vocab.symbols[v], "reward": value}
-        for i, v, value in mutants.top(top)
-    ]
-    return {"size": mutants.size, "entropy": mutants.entropy, "kl": mutants.kl, "q_self": mutants.q_self, "top": best}
 
 
 def _mi_rows(model: Model, reference: Model, tokens: torch.Tensor, top: int) -> tuple[list[Any], list[str]]:

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from mi_core.errors import InputError, SettingError
 from mi_core.information import entropy_of, kl_divergence
-from mi_core.likelihood.question import Cancel, Meter, Progress, Question, check_same_vocabulary, of_other, states_of
+from mi_core.likelihood.question import Cancel, Meter, Progress, Question, check_same_vocabulary, of_other
 from mi_core.likelihood.ratios import Part, Ratio, combine, model_log_ratio
+from mi_core.likelihood.scan import given_the_rest
 from mi_core.models.protocol import Model, check_tokens
 from mi_core.probing import probe
 from mi_core.results import MIResult
@@ -145,7 +146,7 @@ def mutant_shift(
     """
     check_same_vocabulary(model, reference)
     meter = Meter(2 * len(question.target), progress, cancel)
-    new, old = (_given_the_rest(one, question, meter) for one in (model, reference))
+    new, old = (given_the_rest(one, question, meter) for one in (model, reference))
     rows, own = torch.arange(len(question.target)), question.tokens[list(question.target)]
     to_new, to_old = new - new[rows, own][:, None], old - old[rows, own][:, None]
     rewards = to_new - to_old
@@ -172,18 +173,6 @@ def _with_self(values: Float[Tensor, "T V"], mutants: Bool[Tensor, "T V"]) -> Fl
     return torch.cat([torch.zeros(1, dtype=torch.float64), values[mutants]])
 
 
-def _given_the_rest(model: Model, question: Question, meter: Meter) -> Float[Tensor, "T V"]:
-    """log p(x_i = v | context and all other targets), a pass for each target."""
-    hidden = torch.eye(len(question.target), dtype=torch.bool)
-    out = []
-    for part in torch.split(torch.arange(len(hidden)), max(1, 8192 // len(question.tokens))):
-        meter.check()
-        read = model(states_of(model, question, hidden[part]).to(model.device)).log_probs.cpu().double()
-        out.append(read[torch.arange(len(part)), torch.tensor(question.target)[part]])
-        meter.add(len(part))
-    return torch.cat(out)
-
-
 @dataclass(frozen=True, eq=False)
 class MIChange:
     """How the map of dependences moved: MI under the tuned model less MI under the reference."""
@@ -202,6 +191,13 @@ class MIChange:
     def masked(self) -> MaskRow:
         """The open positions."""
         return self.tuned.masked
+
+    def risen(self, count: int) -> list[tuple[int, int]]:
+        """The `count` open pairs whose MI rose most."""
+        pairs = self.tuned.pairs
+        at = pairs.nonzero()
+        order = self.difference[pairs].sort(descending=True, stable=True).indices[:count]
+        return [(int(i), int(j)) for i, j in at[order].tolist()]
 
     def top_pairs(self, count: int) -> list[tuple[int, int, float, bool]]:
         """Pairs by size of the change, with whether it exceeds the floors."""
@@ -228,8 +224,13 @@ def mi_change(
         UnknownName, SettingError, InputError, Cancelled: as `mi_core.probing.probe`.
     """
     check_same_vocabulary(model, reference)
+
+    def told(half: int) -> Progress:
+        return lambda done, total: progress(half * total + done, 2 * total) if progress is not None else None
+
     new, old = (
-        probe(one, tokens, form=form, mass=mass, progress=progress, cancel=cancel) for one in (model, reference)
+        probe(one, tokens, form=form, mass=mass, progress=told(half), cancel=cancel)
+        for half, one in enumerate((model, reference))
     )
     floors = [result.noise_floor for result in (new, old)]
     total = sum((floor.nan_to_num(nan=0.0) for floor in floors if floor is not None), torch.zeros_like(new.mi))

@@ -21,6 +21,9 @@ from mi_core.strategies import get_strategy
 Row = dict[str, Any]
 
 
+LIKELIHOODS = ("toy", "sudoku", "kunitz")  # records of `bench likelihood`, one a model
+
+
 def write_record(path: Path, arguments: Sequence[str], result: Any) -> None:
     """Store a benchmark's result with what made it."""
     cores = os.cpu_count()
@@ -67,10 +70,20 @@ def tables(folder: Path) -> str:
         _strategies(read_record(folder / "sudoku_generate.json"), "valid", "Valid grids"),
         _estimators([read_record(folder / f"sudoku_estimator_{v}.json") for v in ("marginals", "paper")]),
         _speed(read_record(folder / "sudoku_speed.json")),
+        _likelihood([read_record(folder / f"likelihood_{name}.json") for name in LIKELIHOODS]),
+        _tuning(read_record(folder / "sudoku_tuning.json")),
         _study(read_record(folder / "estimators_sudoku.json")),
         _study(read_record(folder / "estimators_esmc-kunitz.json")),
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *filter(None, [protein_tables(folder)])])
+
+
+def protein_tables(folder: Path) -> str:
+    """Those of the protein models; empty without records."""
+    kinds = (("protein_contacts", _contacts), ("protein_generation", _generation))
+    return "\n\n".join(
+        table(read_record(path)) for name, table in kinds for path in sorted(folder.glob(f"{name}*.json"))
+    )
 
 
 def _origin(record: Row) -> str:
@@ -96,6 +109,48 @@ def _strategies(record: Row, key: str, title: str) -> str:
         lines.append(f"| {name} | {row['nfe']:.1f} | {_percent(row, key)} |{extra}")
     n = record["result"][0]["n"]
     return f"{title} of {n}, 95 % intervals in brackets.\n\n" + "\n".join(lines) + "\n\n" + _origin(record)
+
+
+_ROUTES = {
+    "probing": "probed MI",
+    "head": "head's MI",
+    "covariance-mi": "covariance MI",
+    "mean-field-dca": "mean-field DCA",
+}
+
+
+def _contacts(record: Row) -> str:
+    """Precision of each route at L/5, L/2 and L, a family a line; all corrected."""
+    rows = [row for row in record["result"] if row["apc"]]
+    routes = [route for route in _ROUTES if any(row["route"] == route for row in rows)]
+    lines = ["| family | residues | " + " | ".join(_ROUTES[route] for route in routes) + " | chance |"]
+    lines += ["|---" * (len(routes) + 3) + "|"]
+    for family in dict.fromkeys(row["family"] for row in rows):
+        found = {row["route"]: row for row in rows if row["family"] == family}
+        cells = [" ".join(f"{found[route][key]:.2f}" for key in ("p_l5", "p_l2", "p_l")) for route in routes]
+        first = found[routes[0]]
+        lines.append(f"| {family} | {first['l']} | " + " | ".join(cells) + f" | {first['chance']:.2f} |")
+    text = "Contacts (Cβ within 8 Å, 6 apart) among the strongest L/5, L/2 and L pairs, corrected by average product."
+    return f"{text}\n\n" + "\n".join(lines) + "\n\n" + _origin(record)
+
+
+def _generation(record: Row) -> str:
+    """Passes and divergences of each strategy, and those of natural sequences."""
+    lines = ["| strategy | passes | amino acids | pairs | likelihood | distinct |", "|---|---|---|---|---|---|"]
+    for row in record["result"]:
+        name, passes, distinct = "natural sequences", "", ""
+        if row["strategy"]:
+            label = Contestant(row["strategy"], row["params"]).label.removeprefix(row["strategy"])
+            name = get_strategy(row["strategy"]).title + label.replace("lam=", "lambda=")
+            passes, distinct = f"{row['nfe']:.1f}", f"{row['distinct']}"
+        scores = " | ".join(f"{row[key]:.4f}" for key in ("jsd_letters", "jsd_pairs", "jsd_likelihood"))
+        lines.append(f"| {name} | {passes} | {scores} | {distinct} |")
+    first = record["result"][0]
+    text = (
+        f"{first['n']} proteins of {first['lengths'][0]} to {first['lengths'][1]} residues designed from nothing: "
+        f"Jensen-Shannon divergence (nats) from {first['reference']} natural sequences that were never trained on."
+    )
+    return f"{text}\n\n" + "\n".join(lines) + "\n\n" + _origin(record)
 
 
 def _estimators(records: Sequence[Row]) -> str:
@@ -136,6 +191,60 @@ def _speed(record: Row) -> str:
         f"(its largest entry is {r['largest_mi']:.3f}); every other figure here is float32."
     )
     return "\n".join(lines) + "\n\n" + text + "\n\n" + _origin(record)
+
+
+def _likelihood(records: Sequence[Row]) -> str:
+    methods = [entry["method"] for entry in records[0]["result"]["methods"]]
+    lines = ["| model, tokens scored | " + " | ".join(methods) + " |", "|---|" + "---|" * len(methods)]
+    for record in records:
+        result = record["result"]
+        spent = {entry["method"]: entry["variance_per_pass"] for entry in result["methods"]}
+        lines.append(
+            f"| {result['model']}, {result['targets']} | " + " | ".join(_or_dash(spent[m]) for m in methods) + " |"
+        )
+    kinds = list(dict.fromkeys((row["kind"], row["method"]) for r in records for row in r["result"]["coupling"]))
+    lines += ["", "| decoupled / coupled | " + " | ".join(f"{kind}, {method}" for kind, method in kinds) + " |"]
+    lines.append("|---|" + "---|" * len(kinds))
+    for record in records:
+        gains = {(row["kind"], row["method"]): row["gain"] for row in record["result"]["coupling"]}
+        lines.append(
+            f"| {record['result']['model']} | " + " | ".join(_or_dash(gains.get(kind)) for kind in kinds) + " |"
+        )
+    text = (
+        "Variance of an estimate of -log p times the passes it took, nats squared: what a single pass would leave. "
+        "Below, by how much the variance of a log-ratio falls when both sides share their masks."
+    )
+    return text + "\n\n" + "\n".join(lines) + "\n\n" + "\n\n".join(_origin(record) for record in records)
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else "0" if value < 1e-12 else f"{value:.3g}"
+
+
+def _tuning(record: Row) -> str:
+    r = record["result"]
+    lines = [
+        "| cells hidden | states | pairs of the new rule | of them among as many that rose most | chance | "
+        "mean change, nats | of other pairs |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in r["mi"]:
+        lines.append(
+            f"| {row['hidden']:.0%} | {row['states']} | {row['pairs']:.1f} | {row['precision']:.3f} | "
+            f"{row['chance']:.3f} | {row['change_new_pairs']:+.4f} | {row['change_other_pairs']:+.4f} |"
+        )
+    solved = ", ".join(f"{name} {_percent(one, 'share')}" for name, one in r["solved"].items())
+    identity = r["identity"]
+    text = (
+        f"Change of MI from {r['reference']} to {r['tuned']}. Reward, log p({r['tuned']}) - log p({r['reference']}): "
+        f"{r['reward_diagonal']:+.2f} nats on {r['grids']} unseen grids that keep the diagonals, "
+        f"{r['reward_ordinary']:+.2f} on as many that need not. Of {r['puzzles']} unseen puzzles with "
+        f"one solution by the rules of diagonal Sudoku, {r['open_cells']:.0f} cells open, decoded a cell at a time, "
+        f"solved exactly: {solved}. "
+        f"The reference against itself: reward {identity['reward']:g}, largest change of MI "
+        f"{identity['largest_mi_change']:g} nats, entropy of q at least {identity['least_entropy_of_q']:.3f}."
+    )
+    return "\n".join(lines) + f"\n\n{text}\n\n" + _origin(record)
 
 
 def _study(record: Row) -> str:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mi_core.errors import MiCoreError
-from pages.ui import frame, likelihood, likelihood_run
+from pages.ui import frame, likelihood, likelihood_records, likelihood_run, mutations
 
 frame.setup(
     "Likelihood",
@@ -21,6 +21,7 @@ except MiCoreError as error:
 likelihood_run.explain(asked)
 likelihood_run.controls(asked)
 if report is None:
+    likelihood_records.show()
     st.stop()
 likelihood.headline(report)
 left, right = st.columns([3, 2], gap="large")
@@ -35,4 +36,7 @@ with left:
 with right:
     likelihood.denoising_chart(report)
 likelihood.contributions(report, asked.is_board)
+if report.scan is not None:
+    mutations.show(likelihood_run.protein_of(asked), report.scan)
 likelihood.downloads(report)
+likelihood_records.show()

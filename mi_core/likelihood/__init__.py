@@ -5,6 +5,7 @@ from mi_core.likelihood.estimates import PASSES, Estimate, Race, estimate, race
 from mi_core.likelihood.methods import METHODS, Method, get_method
 from mi_core.likelihood.question import Question, ask, exact_nll
 from mi_core.likelihood.ratios import Ratio, log_ratio, model_log_ratio
+from mi_core.likelihood.scan import MutationScan, mutation_scan
 
 __all__ = [
     "METHODS",
@@ -12,6 +13,7 @@ __all__ = [
     "Curve",
     "Estimate",
     "Method",
+    "MutationScan",
     "Question",
     "Race",
     "Ratio",
@@ -23,5 +25,6 @@ __all__ = [
     "get_method",
     "log_ratio",
     "model_log_ratio",
+    "mutation_scan",
     "race",
 ]

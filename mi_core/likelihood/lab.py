@@ -3,11 +3,14 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from mi_core.errors import InputError
 from mi_core.likelihood.curves import MAX_ENUMERATED, Curve, curve, exact_information
 from mi_core.likelihood.estimates import PASSES, Race, race
 from mi_core.likelihood.methods import METHODS
 from mi_core.likelihood.question import Cancel, Progress, Question, ask
+from mi_core.likelihood.scan import MutationScan, mutation_scan
 from mi_core.models.exact import ExactModel
 from mi_core.models.protocol import Model
 from mi_core.shapes import Row
@@ -23,10 +26,12 @@ class Report:
     symbols: tuple[str, ...]  # the token of each target
     race: Race
     curve: Curve
+    scan: MutationScan | None = None  # where asked for
 
     def to_json(self) -> dict[str, Any]:
         """Plain values with stable keys."""
-        return self.race.to_json() | {"curve": self.curve.rows()}
+        scan = {} if self.scan is None else {"mutants": self.scan.rows()}
+        return self.race.to_json() | {"curve": self.curve.rows()} | scan
 
 
 def report(
@@ -35,10 +40,14 @@ def report(
     *,
     passes: int = PASSES,
     seed: int = 0,
+    scan: bool = False,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> Report:
     """Each method with the same budget, and the curve with as much again (two rounds at least).
+
+    Args:
+        scan: score all single mutants too, a pass for each target.
 
     Raises:
         InputError: a token of probability 0.
@@ -46,7 +55,8 @@ def report(
     """
     targets = len(question.target)
     rounds = max(2, passes // targets)
-    run, total = len(METHODS) * passes, len(METHODS) * passes + rounds * targets
+    run = len(METHODS) * passes
+    total = run + rounds * targets + (targets if scan else 0)
 
     def told(before: int) -> Progress:
         def tell(done: int, _: int) -> None:
@@ -59,8 +69,11 @@ def report(
     drawn = curve(model, [question], rounds=rounds, seed=seed, progress=told(run), cancel=cancel)
     if isinstance(model, ExactModel) and targets <= MAX_ENUMERATED:
         drawn = replace(drawn, exact=exact_information(model.table, question, drawn.levels))
+    scanned = None
+    if scan:
+        scanned = mutation_scan(model, question, progress=told(run + rounds * targets), cancel=cancel)
     names = tuple(model.vocab.symbols[int(question.tokens[i])] for i in question.target)
-    return Report(question, names, raced, drawn)
+    return Report(question, names, raced, drawn, scanned)
 
 
 def of_board(model: Model, text: str) -> Question:
@@ -88,3 +101,9 @@ def of_symbols(model: Model, text: str) -> Question:
     """
     tokens: Row = model.vocab.encode(text.strip())
     return ask(model, tokens)
+
+
+def random_context(tokens: Row, part: float, *, seed: int) -> tuple[int, ...]:
+    """A random share of the positions to give, the same for the same seed; one position at least stays open."""
+    order = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(seed))
+    return tuple(sorted(order[: min(round(part * len(tokens)), len(tokens) - 1)].tolist()))

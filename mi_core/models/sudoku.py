@@ -16,6 +16,7 @@ from mi_core.errors import FormatError
 from mi_core.models.protocol import ModelOutput, check_tokens, clamp_revealed
 from mi_core.shapes import Hidden, Tokens
 from mi_core.sudoku.board import CELLS, VOCAB
+from mi_core.sudoku.diagonals import DIAGONALS
 from mi_core.weights import fill_network, load_weights
 
 KIND = "sudoku-mdm"
@@ -29,6 +30,7 @@ class SudokuConfig:
     width: int = 128
     n_heads: int = 4
     feedforward: int = 512
+    diagonals: bool = False  # also say which cells lie on which main diagonal, as for the model tuned to that rule
 
     def to_dict(self) -> dict[str, int]:
         """Plain values for the header of a weight file."""
@@ -78,6 +80,7 @@ class SudokuNetwork(nn.Module):
     row: Tensor
     column: Tensor
     box: Tensor
+    on_diagonal: Tensor  # (81, 2), only with `diagonals`
 
     def __init__(self, config: SudokuConfig) -> None:
         super().__init__()
@@ -88,6 +91,11 @@ class SudokuNetwork(nn.Module):
         self.box_embedding = nn.Embedding(9, config.width)
         for embedding in self.children():
             nn.init.normal_(embedding.weight, std=0.5)  # type: ignore[arg-type]
+        self.diagonal_embedding = nn.Embedding(len(DIAGONALS), config.width) if config.diagonals else None
+        if self.diagonal_embedding is not None:
+            nn.init.zeros_(self.diagonal_embedding.weight)
+            on = torch.tensor([[cell in line for line in DIAGONALS] for cell in range(CELLS)])
+            self.register_buffer("on_diagonal", on.float(), persistent=False)
         cell = torch.arange(CELLS)
         self.register_buffer("row", cell // 9, persistent=False)
         self.register_buffer("column", cell % 9, persistent=False)
@@ -109,6 +117,8 @@ class SudokuNetwork(nn.Module):
     def inspect_embedded(self, embedded: Tensor) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
         """As `inspect`, of token embeddings (B, 81, D)."""
         place = self.row_embedding(self.row) + self.column_embedding(self.column) + self.box_embedding(self.box)
+        if self.diagonal_embedding is not None:
+            place = place + self.on_diagonal @ self.diagonal_embedding.weight
         x = embedded + place
         layers, attention = [x], []
         for block in self.blocks:

@@ -4,11 +4,12 @@ A board here is a flat list of 81 ints, 0 for an open cell.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mi_core.sudoku.board import UNITS
 from mi_core.sudoku.solver import Solver
 
 GridArray = NDArray[np.uint8]  # (K, 81), digits 1..9; 0 is open
@@ -62,13 +63,20 @@ def unique_puzzle(
 
 
 def puzzles(
-    count: int, *, low: int, high: int, seed: int, tries: int = 200, tick: Callable[[int], None] | None = None
+    count: int,
+    *,
+    low: int,
+    high: int,
+    seed: int,
+    tries: int = 200,
+    units: Sequence[Sequence[int]] = UNITS,
+    tick: Callable[[int], None] | None = None,
 ) -> tuple[GridArray, GridArray]:
-    """`count` unique puzzles and their solutions, both (count, 81)."""
+    """`count` unique puzzles under the rules of `units`, and their solutions, both (count, 81)."""
     rng = random.Random(seed)
     boards = np.zeros((count, 81), np.uint8)
     grids = np.zeros((count, 81), np.uint8)
-    for index, solver in zip(range(count), _fresh_solvers(), strict=False):
+    for index, solver in zip(range(count), _fresh_solvers(units=units), strict=False):
         boards[index], grids[index] = unique_puzzle(solver, rng, low=low, high=high, tries=tries)
         if tick is not None:
             tick(index + 1)
@@ -113,9 +121,9 @@ def ambiguous_board(rng: random.Random, *, blanks: int, most: int = 1000) -> tup
             return board, grid, solutions
 
 
-def _fresh_solvers(uses: int = 500) -> Iterator[Solver]:
+def _fresh_solvers(uses: int = 500, units: Sequence[Sequence[int]] = UNITS) -> Iterator[Solver]:
     """A solver for each puzzle, replaced now and then: its learned clauses slow it down in the long run."""
     while True:
-        solver = Solver()
+        solver = Solver(units)
         for _ in range(uses):
             yield solver

@@ -15,20 +15,23 @@ def _literal(cell: int, digit: int) -> int:
     return 9 * cell + digit
 
 
-def _rules() -> list[list[int]]:
-    """Each cell one digit; each digit once in each row, column and box."""
+def _rules(units: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Each cell one digit; each digit once in each unit."""
     groups = [[_literal(cell, digit) for digit in range(1, 10)] for cell in range(81)]
-    groups += [[_literal(cell, digit) for cell in unit] for unit in UNITS for digit in range(1, 10)]
+    groups += [[_literal(cell, digit) for cell in unit] for unit in units for digit in range(1, 10)]
     at_least = groups
     at_most = [[-a, -b] for group in groups for a, b in itertools.combinations(group, 2)]
     return at_least + at_most
 
 
 class Solver:
-    """The rules loaded once; each question passes its board as assumptions (well under a millisecond)."""
+    """The rules loaded once; each question passes its board as assumptions (well under a millisecond).
 
-    def __init__(self) -> None:
-        self._sat = Cadical153(bootstrap_with=_rules())
+    `units`: the sets of nine cells that hold each digit once; rows, columns and boxes unless others are given.
+    """
+
+    def __init__(self, units: Sequence[Sequence[int]] = UNITS) -> None:
+        self._sat = Cadical153(bootstrap_with=_rules(units))
         self._switches = itertools.count(730)  # variables that turn the clauses of one count on and off
 
     def solve(self, board: Board) -> list[int] | None:

@@ -49,7 +49,7 @@ def train_sudoku_mdm(
 
     def loss_of(forward: nn.Module, rng: np.random.Generator) -> tuple[Tensor, Losses]:
         states = training_states(rng, data, settings.batch, solving=settings.solving, hard=settings.hard)
-        return _loss(forward, *(torch.from_numpy(part) for part in states))
+        return loss_of_states(forward, *(torch.from_numpy(part) for part in states))
 
     unseen = _unseen_states(settings)
 
@@ -77,7 +77,7 @@ def _unseen_states(settings: SudokuTraining) -> tuple[Tensor, Tensor, Tensor]:
 @torch.no_grad()
 def _held_out(network: nn.Module, tokens: Tensor, is_open: Tensor, solving: Tensor) -> dict[str, float]:
     """Mean loss of an open cell, nats, over all states and over the solving ones."""
-    _, losses = _loss(network, tokens, is_open, solving)
+    _, losses = loss_of_states(network, tokens, is_open, solving)
     return {"held_out_loss": round(losses["loss"], 4), "held_out_solving_loss": round(losses["solving"], 4)}
 
 
@@ -88,7 +88,7 @@ def _first_network(settings: SudokuTraining) -> SudokuNetwork:
     return load_sudoku(Path(settings.start)).network.train().requires_grad_(True)
 
 
-def _loss(forward: nn.Module, tokens: Tensor, is_open: Tensor, is_solving: Tensor) -> tuple[Tensor, Losses]:
+def loss_of_states(forward: nn.Module, tokens: Tensor, is_open: Tensor, is_solving: Tensor) -> tuple[Tensor, Losses]:
     """Mean over all open cells, and for the log also over those of solving states (NaN if there are none)."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits, _ = forward(torch.where(is_open, VOCAB.mask_id, tokens))

@@ -1,5 +1,6 @@
 """What the Sudoku model is trained on: complete grids under the symmetries of the game, masked in two ways."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from mi_core.sudoku.difficulty import TECHNIQUES, rate, stuck
 _EASY = TECHNIQUES.index("locked candidates")
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Symmetries = Callable[[np.random.Generator, int], tuple[Ints, Ints]]
+"""`count` random symmetries: the cell that goes to each place (.., 81), each new digit (.., 9)."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,13 @@ class GridSet:
         return cls(grids, boards > 0, hard, open_still)
 
     @classmethod
-    def cached(cls, path: Path, count: int, *, seed: int) -> "GridSet":
-        """As `generate`, kept in `path` so that a resumed run starts at once."""
+    def cached(cls, path: Path, count: int, *, seed: int, make: "Callable[..., GridSet] | None" = None) -> "GridSet":
+        """As `generate`, or as another maker of grid sets, kept in `path` so that a resumed run starts at once."""
         if path.is_file():
             with np.load(path, allow_pickle=False) as file:
                 if "stuck" in file and int(file["seed"]) == seed and len(file["grids"]) == count:
                     return cls(file["grids"], file["clues"], file["hard"], file["stuck"])
-        made = cls.generate(count, seed=seed)
+        made = (make or cls.generate)(count, seed=seed)
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(
             path, grids=made.grids, clues=made.clues, hard=made.hard, stuck=made.stuck, seed=np.int64(seed)
@@ -64,23 +67,32 @@ def random_symmetries(rng: np.random.Generator, count: int) -> tuple[Ints, Ints]
     return cell.reshape(count, 81), np.argsort(rng.random((count, 9)), axis=1)
 
 
-def symmetric_copies(rng: np.random.Generator, grids: Ints, *marks: Bools) -> tuple[Ints, list[Bools]]:
+def symmetric_copies(
+    rng: np.random.Generator, grids: Ints, *marks: Bools, symmetries: Symmetries = random_symmetries
+) -> tuple[Ints, list[Bools]]:
     """Each grid under a random symmetry of the game: digits, rows, columns, bands, stacks, transposition.
 
     Args:
         grids: (K, 81) digits 1..9.
         marks: sets of cells (K, 81), such as the clues, moved along with the cells.
+        symmetries: of another game, where it has fewer.
 
     Returns:
         Token ids 0..8 (K, 81), and the sets moved.
     """
-    cell, digits = random_symmetries(rng, len(grids))
+    cell, digits = symmetries(rng, len(grids))
     moved = np.take_along_axis(grids, cell, axis=1)
     return np.take_along_axis(digits, moved - 1, axis=1), [np.take_along_axis(mark, cell, axis=1) for mark in marks]
 
 
 def training_states(
-    rng: np.random.Generator, data: GridSet, count: int, *, solving: float, hard: float = 0.0
+    rng: np.random.Generator,
+    data: GridSet,
+    count: int,
+    *,
+    solving: float,
+    hard: float = 0.0,
+    symmetries: Symmetries = random_symmetries,
 ) -> tuple[Ints, Bools, Bools]:
     """Token ids (count, 81), the open cells of a training state, and which states are solving states (count,).
 
@@ -95,7 +107,7 @@ def training_states(
         from_hard = rng.choice(np.flatnonzero(data.hard), count)
         pick = np.where(is_solving & (rng.random(count) < hard), from_hard, pick)
     tokens, (clues, still) = symmetric_copies(
-        rng, data.grids[pick].astype(np.int64), data.clues[pick], data.stuck[pick]
+        rng, data.grids[pick].astype(np.int64), data.clues[pick], data.stuck[pick], symmetries=symmetries
     )
     share = rng.random(count)
     share = np.where(is_solving, share**3, share)

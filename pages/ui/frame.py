@@ -18,6 +18,7 @@ PAGES = [  # script, name, icon
     ("pages/6_Design.py", "Design", ":material/genetics:"),
     ("pages/6_Likelihood.py", "Likelihood", ":material/functions:"),
     ("pages/7_Estimators.py", "Estimators", ":material/straighten:"),
+    ("pages/8_What_did_the_tuning_change.py", "What did the tuning change?", ":material/compare_arrows:"),
 ]
 
 

@@ -98,18 +98,27 @@ def _runner(figure: go.Figure, entry: Estimate) -> None:
 
 def variance_chart(report: Report) -> None:
     """Variance of the estimate times its passes, a bar a method."""
-    figure = blank("Variance of one pass, nats² (shorter is better)")
-    entries = list(reversed(report.race.entries))
-    values = [entry.variance_per_pass for entry in entries]
-    shown = [value for value in values if value is not None and value > NOTHING]
-    least = min(shown, default=1.0) / 3
-    for entry, value in zip(entries, values, strict=True):
+    variance_bars(
+        {entry.method: entry.variance_per_pass for entry in report.race.entries},
+        "Variance of one pass, nats² (shorter is better)",
+        "li_variance",
+        "The same numbers as the column Variance of one pass of the table.",
+    )
+
+
+def variance_bars(
+    values: dict[str, float | None], title: str, key: str, alt: str, *, height: int | None = None
+) -> None:
+    """A bar a method on a logarithmic axis; none where it is 0 or unknown."""
+    figure = blank(title)
+    least = min((value for value in values.values() if value is not None and value > NOTHING), default=1.0) / 3
+    for method, value in reversed(values.items()):
         nothing = value is not None and value <= NOTHING
         figure.add_bar(
-            y=[METHODS[entry.method].title],
+            y=[METHODS[method].title],
             x=[least if value is None or nothing else value],
             orientation="h",
-            marker={"color": "rgba(0,0,0,0)" if value is None or nothing else COLOURS[entry.method][0]},
+            marker={"color": "rgba(0,0,0,0)" if value is None or nothing else COLOURS[method][0]},
             text=["one term only" if value is None else "0" if nothing else f"{value:.3g}"],
             textposition="auto",
             showlegend=False,
@@ -117,8 +126,10 @@ def variance_chart(report: Report) -> None:
         )
     figure.update_xaxes(type="log", showticklabels=False, showgrid=False)
     figure.update_layout(margin_l=4)
+    if height is not None:
+        figure.update_layout(height=height)
     figure.update_yaxes(automargin=True)
-    figures.show(figure, "li_variance", "The same numbers as the column Variance of one pass of the table.")
+    figures.show(figure, key, alt)
 
 
 def methods_table(report: Report) -> None:

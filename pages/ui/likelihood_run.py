@@ -9,19 +9,18 @@ import streamlit as st
 
 from mi_core import catalog
 from mi_core.likelihood.lab import Report, of_board, of_symbols, report
-from mi_core.likelihood.question import Question
+from mi_core.likelihood.question import Question, ask
 from mi_core.models import exact
 from mi_core.models.protocol import Model
-from mi_core.proteins.presets import PRESETS as PROTEINS
-from mi_core.proteins.presets import load_preset
+from mi_core.protein_view import Protein
 from mi_core.sudoku.presets import PRESETS as BOARDS
-from pages.ui import cached, job_controls
+from pages.ui import cached, job_controls, model_choice
 from pages.ui.cached import Store
 from pages.ui.job_controls import Offer
 from pages.ui.jobs import Stopped, Tell, Work
+from pages.ui.model_choice import OWN
 
 SUDOKU, TABLE, PROTEIN = "Sudoku", "Exact table", "Protein"
-OWN = "own"
 PASSES = (64, 128, 256, 512, 1024, 2048, 4096)
 START_PASSES = 512
 START_BOARD = "rectangle"
@@ -33,7 +32,6 @@ TABLES = {  # name: title, the sequence to begin with
     "copied-bits": ("Two copied bits", "0011"),
     "xor": ("Parity of two bits", "011"),
 }
-PROTEIN_MODEL = "esmc-mini"
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,9 @@ class Asked:
     """Everything that a report depends on."""
 
     kind: str
-    name: str  # board of 81 characters, table or protein
-    sequence: str  # of a table
+    model: str  # a name of the catalogue, or a table's
+    name: str  # board of 81 characters, protein or OWN
+    sequence: str  # of a table, or the letters of an own protein
     passes: int
     seed: int
 
@@ -66,23 +65,36 @@ def get_table(name: str) -> Model:
     return catalog.load_model(name)
 
 
-@st.cache_resource(show_spinner=False)
-def has_proteins() -> bool:
-    """Whether the protein model ships here."""
-    return any(entry.name == PROTEIN_MODEL and entry.available for entry in catalog.entries())
-
-
 def choose() -> Asked:
     """Draw the controls and read them."""
-    kinds = [SUDOKU, TABLE, *([PROTEIN] if has_proteins() else [])]
+    proteins = model_choice.here(model_choice.PROTEIN)
+    kinds = [SUDOKU, TABLE, *([PROTEIN] if proteins else [])]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         kind = st.segmented_control("Model", kinds, default=SUDOKU, key="li_model", bind="query-params", required=True)
-        name, sequence = {SUDOKU: _board, TABLE: _table, PROTEIN: _protein}[kind or SUDOKU]()
+        kind = kind or SUDOKU
+        if kind == TABLE:
+            name, sequence = _table()
+            model = name
+        else:
+            models = proteins if kind == PROTEIN else model_choice.here(model_choice.SUDOKU)
+            model = _weights(kind, models)
+            name, sequence = model_choice.choose_protein("li") if kind == PROTEIN else _board()
         passes = st.select_slider(
             "Passes for each method", PASSES, START_PASSES, key="li_passes", bind="query-params", width=220
         )
         seed = st.number_input("Seed", 0, 999_999, 0, 1, key="li_seed", bind="query-params", width=110)
-    return Asked(kind or SUDOKU, name, sequence, int(passes), int(seed))
+    return Asked(kind, model, name, sequence, int(passes), int(seed))
+
+
+def _weights(kind: str, models: dict[str, str]) -> str:
+    return st.selectbox(
+        "Weights",
+        list(models),
+        format_func=models.__getitem__,
+        key=f"li_weights_{kind.lower()}",
+        bind="query-params",
+        width=250,
+    )
 
 
 def _board() -> tuple[str, str]:
@@ -124,23 +136,18 @@ def _table() -> tuple[str, str]:
     return name, sequence
 
 
-def _protein() -> tuple[str, str]:
-    name = st.selectbox(
-        "Protein",
-        list(PROTEINS),
-        format_func=lambda n: PROTEINS[n].title,
-        key="li_protein",
-        bind="query-params",
-        width=290,
-    )
-    return name, ""
+def protein_of(asked: Asked) -> Protein:
+    """The protein that is asked about.
+
+    Raises:
+        InputError: letters that cannot be read.
+    """
+    return model_choice.protein_of(asked.name, asked.sequence)
 
 
 def model_of(asked: Asked) -> Model:
     """The model that is asked."""
-    if asked.kind == TABLE:
-        return get_table(asked.name)
-    return cached.get_model() if asked.kind == SUDOKU else cached.get_model(PROTEIN_MODEL)
+    return get_table(asked.model) if asked.kind == TABLE else cached.get_model(asked.model)
 
 
 def question_of(asked: Asked) -> Question:
@@ -152,7 +159,7 @@ def question_of(asked: Asked) -> Question:
     model = model_of(asked)
     if asked.kind == SUDOKU:
         return of_board(model, asked.name)
-    return of_symbols(model, asked.sequence if asked.kind == TABLE else load_preset(asked.name).letters)
+    return of_symbols(model, asked.sequence) if asked.kind == TABLE else ask(model, protein_of(asked).tokens)
 
 
 def current(asked: Asked) -> Report | None:
@@ -194,7 +201,7 @@ def controls(asked: Asked) -> None:
         model, question, reports = model_of(asked), question_of(asked), get_reports()
 
         def measure(tell: Tell, stopped: Stopped) -> None:
-            options = {"progress": tell, "cancel": stopped}
+            options = {"progress": tell, "cancel": stopped, "scan": asked.kind == PROTEIN}
             reports.put(asked, report(model, question, passes=asked.passes, seed=asked.seed, **options))
 
         return measure

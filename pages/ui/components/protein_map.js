@@ -125,13 +125,13 @@ function makePairMap(host, options) {
       if (right === 1) return `<rect x="${x - half}" y="${y - half}" width="${2 * half}" height="${2 * half}" fill="${RIGHT}"/>`;
       return `<path d="M${x - half} ${y - half}L${x + half} ${y + half}M${x - half} ${y + half}L${x + half} ${y - half}" stroke="${right === 0 ? WRONG : UNKNOWN}" stroke-width="1.6"/>`;
     });
-    const stops = [0, 0.25, 0.5, 0.75, 1].map((t) => `<stop offset="${t}" stop-color="${css(cividis(t))}"/>`);
+    const stops = [0, 0.25, 0.5, 0.75, 1].map((t) => `<stop offset="${t}" stop-color="${css(view.bar.colour(t))}"/>`);
     return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 660 700" font-family="sans-serif" font-size="11" fill="${look.ink}">` +
       `<defs><linearGradient id="g">${stops.join("")}</linearGradient></defs><rect width="660" height="700" fill="${look.paper}"/>` +
       `<text x="${x0}" y="18" font-size="13" font-weight="600">${safe(view.title)}</text>` +
       `<image x="${x0}" y="${y0}" width="600" height="600" image-rendering="pixelated" href="${pixels().toDataURL()}"/>` +
       `${marks.join("")}<rect x="${x0}" y="${y0}" width="600" height="600" fill="none" stroke="${look.ink}"/>${words.join("")}` +
-      `<rect x="${x0}" y="656" width="200" height="9" fill="url(#g)"/><text x="${x0}" y="680">0</text>` +
+      `<rect x="${x0}" y="656" width="200" height="9" fill="url(#g)"/><text x="${x0}" y="680">${limit(view.bar.low)}</text>` +
       `<text x="${x0 + 200}" y="680" text-anchor="end">${view.bar.high.toFixed(3)}</text><text x="${x0 + 212}" y="665">${safe(view.bar.unit)}</text></svg>`;
   }
   const point = (i, j) => (i === null ? map.point(null) : map.point(Math.min(i, j), Math.max(i, j)));
