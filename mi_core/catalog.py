@@ -154,7 +154,7 @@ def load_pointwise_head(model: str, *, weights: Path | None = None) -> Pointwise
     if weights is None and not path.is_file():
         raise InputError(
             f"There is no pointwise head for model {model}; train one with "
-            f"`python -m mi_core train pointwise --model {model}`, or probe (`--strategy pointwise@pmi-probing`)."
+            f"`python -m mi_core train pointwise --model {model}`, or probe (`--strategy pointwise@loss-probing`)."
         )
     return load_pointwise(path)
 

@@ -6,7 +6,7 @@ Results go to standard output (`--json`: one JSON document with stable keys), pr
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mi_core import catalog, cli_finetune, cli_likelihood, cli_proteins
+from mi_core import catalog, cli_coevolution, cli_finetune, cli_likelihood
 from mi_core.agreement import peer_matrix
 from mi_core.cli_estimators import (
     NAMES,
@@ -25,8 +25,16 @@ from mi_core.cli_estimators import (
     unseen_states,
 )
 from mi_core.cli_labels import describe_labels, make_labels_command, train_head_command
+from mi_core.cli_output import Bar, log
 from mi_core.cli_pointwise import describe_pointwise, train_pointwise_command
-from mi_core.coupling import Case, MapRecipe, bench_contacts, chain_case, family_case
+from mi_core.cli_proteins import (
+    bench_contacts_command,
+    bench_generation_command,
+    describe_contacts,
+    describe_generation,
+    describe_training,
+    train_proteins_command,
+)
 from mi_core.decoding import MISource, decode
 from mi_core.errors import InputError, MiCoreError, SettingError, UnknownName
 from mi_core.evaluation import Contestant, bench_estimator, bench_generate, bench_speed, bench_sudoku
@@ -198,7 +206,7 @@ def _bench_sudoku(arguments: argparse.Namespace) -> Answer:
         source_of=lambda contestant: _source(arguments, model, contestant),
         seed=arguments.seed,
         temperature=arguments.temperature,
-        tick=_Bar(),
+        tick=Bar(),
     )
     return rows, _table(rows, ["nfe", "solved", "solved_ci", "valid", "n", "seconds"])
 
@@ -213,46 +221,21 @@ def _bench_generate(arguments: argparse.Namespace) -> Answer:
         source_of=lambda contestant: _source(arguments, model, contestant),
         seed=arguments.seed,
         temperature=arguments.temperature,
-        tick=_Bar(),
+        tick=Bar(),
     )
     return rows, _table(rows, ["nfe", "valid", "valid_ci", "distinct", "n", "seconds"])
 
 
 def _bench_protein(arguments: argparse.Namespace) -> Answer:
-    model, recipe = _model(arguments), MapRecipe(arguments.masks, arguments.ratio, seed=arguments.seed)
-    head = _head(arguments) if arguments.with_head else None
-    rows: list[dict[str, Any]] = []
-    for case in _protein_cases(arguments):
-        bar = _Bar()
-
-        def show(done: int, total: int, bar: _Bar = bar, name: str = case.name) -> None:
-            bar(done, total, name)
-
-        rows += bench_contacts(model, case, recipe, head=head, progress=show)
-    lines = ["family        L  route            APC    L/5   L/2     L  chance"]
-    for row in rows:
-        scores = "".join(f"{row[key]:6.2f}" for key in ("p_l5", "p_l2", "p_l", "chance"))
-        lines.append(
-            f"{row['family']:10.10} {row['l']:4}  {row['route']:15}  {'yes' if row['apc'] else 'no ':3} {scores}"
-        )
-    return rows, "\n".join(lines)
+    return bench_contacts_command(arguments, _model(arguments), _head(arguments) if arguments.with_head else None)
 
 
-def _protein_cases(arguments: argparse.Namespace) -> Iterator[Case]:
-    if not arguments.family + arguments.structures:
-        raise InputError("Name a family with --family ALIGNMENT,STRUCTURE or a structure with --structure.")
-    for text in arguments.family:
-        alignment, structure, *rest = text.split(",") if "," in text else (text, "")
-        options = dict(part.partition("=")[::2] for part in filter(None, rest))
-        unknown = set(options) - {"mapping", "chain", "row"}
-        if unknown or not structure:
-            raise SettingError(f"--family is ALIGNMENT,STRUCTURE[,mapping=FILE][,chain=A][,row=NAME], got {text!r}.")
-        mapping = Path(options["mapping"]) if "mapping" in options else None
-        yield family_case(
-            Path(alignment), Path(structure), chain_id=options.get("chain"), mapping=mapping, row=options.get("row")
-        )
-    for path in arguments.structures:
-        yield chain_case(path.name.split(".")[0], read_structure(path).chain())
+def _bench_generation(arguments: argparse.Namespace) -> Answer:
+    model = _model(arguments)
+    contestants = _contestants(arguments)
+    return bench_generation_command(
+        arguments, model, contestants, lambda contestant: _source(arguments, model, contestant)
+    )
 
 
 def _bench_estimator(arguments: argparse.Namespace) -> Answer:
@@ -260,7 +243,7 @@ def _bench_estimator(arguments: argparse.Namespace) -> Answer:
 
     model = _model(arguments)
     states = random_states(arguments.states, seed=arguments.seed)
-    row = bench_estimator(model, _head(arguments), states, tick=_Bar())
+    row = bench_estimator(model, _head(arguments), states, tick=Bar())
     return row, json.dumps(row, indent=2)
 
 
@@ -270,7 +253,7 @@ _SPEED_PUZZLES = 10
 def _bench_speed(arguments: argparse.Namespace) -> Answer:
     fast = catalog.load_model(arguments.model, weights=arguments.weights, low_precision=True)
     puzzles = load_set(SETS["unique_50_59"], limit=_SPEED_PUZZLES).puzzles
-    row = bench_speed(_model(arguments), fast, _head(arguments), puzzles, repeats=arguments.repeats, tick=_Bar())
+    row = bench_speed(_model(arguments), fast, _head(arguments), puzzles, repeats=arguments.repeats, tick=Bar())
     return row, json.dumps(row, indent=2)
 
 
@@ -287,28 +270,7 @@ def _train_sudoku(arguments: argparse.Namespace) -> Answer:
         grids=arguments.grids,
         start=str(arguments.start) if arguments.start else None,
     )
-    out = train_sudoku_mdm(arguments.out, settings, report=_log)
-    return {"out": str(out)}, f"Weights written to {out}."
-
-
-def _train_proteins(arguments: argparse.Namespace) -> Answer:
-    from mi_core.training.protein_data import alignments_in, corpus_of, sample_of
-    from mi_core.training.proteins import ProteinTraining, train_protein_model
-
-    corpus, held = corpus_of(
-        alignments_in(arguments.alignment), general=arguments.general, left_out=arguments.leave_out, seed=arguments.seed
-    )
-    settings = ProteinTraining(
-        steps=arguments.steps,
-        minutes=arguments.minutes,
-        seed=arguments.seed,
-        compile=arguments.compile,
-        d_model=arguments.width,
-        n_heads=arguments.heads,
-        n_layers=arguments.layers,
-        start=str(arguments.start) if arguments.start else None,
-    )
-    out = train_protein_model(arguments.out, corpus, sample_of(held, 200), settings, report=_log)
+    out = train_sudoku_mdm(arguments.out, settings, report=log)
     return {"out": str(out)}, f"Weights written to {out}."
 
 
@@ -318,25 +280,8 @@ def _report(arguments: argparse.Namespace) -> Answer:
 
 
 def _make_puzzles(arguments: argparse.Namespace) -> Answer:
-    make_sets(arguments.out, tick=_Bar())
+    make_sets(arguments.out, tick=Bar())
     return {"out": str(arguments.out)}, f"Puzzle sets written to {arguments.out}."
-
-
-class _Bar:
-    """A progress bar on standard error for the benchmarks' ticks; a new one for each label."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-
-    def __call__(self, done: int, total: int, label: str) -> None:
-        if self._bar is None or self._bar.desc != label + ": ":
-            self._bar = tqdm(total=total, desc=label, file=sys.stderr, disable=None, leave=False)
-            self._bar.desc = label + ": "
-        self._bar.update(done - self._bar.n)
-
-
-def _log(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _model(arguments: argparse.Namespace) -> Model:
@@ -363,7 +308,7 @@ def _bench_estimators(arguments: argparse.Namespace) -> Answer:
         states = [read_input(model, arguments.input, mask=arguments.mask, seed=arguments.seed)]
     else:
         states = unseen_states(arguments, model)
-    return bench_estimators_command(model, states, _head_of(arguments), _Bar())
+    return bench_estimators_command(model, states, _head_of(arguments), Bar())
 
 
 def _contestants(arguments: argparse.Namespace) -> list[Contestant]:
@@ -390,7 +335,7 @@ def contestant_of(text: str, params: Sequence[str] = ()) -> Contestant:
     return Contestant(name, rule.settings(settings), source or None)
 
 
-SOURCES = ("head", "head-upper", "probing", "gap", "pmi", "pmi-probing", "tv", "attention", "structure")
+SOURCES = ("head", "head-upper", "probing", "gap", "loss", "loss-probing", "tv", "attention", "structure")
 
 
 def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant) -> MISource | None:
@@ -408,8 +353,8 @@ def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant)
         "head-upper": lambda: HeadSource(catalog.load_upper(arguments.model)),
         "probing": ProbingSource,
         "gap": GapSource,
-        "pmi": lambda: PointwiseSource(catalog.load_pointwise_head(arguments.model)),
-        "pmi-probing": ProbingPointwiseSource,
+        "loss": lambda: PointwiseSource(catalog.load_pointwise_head(arguments.model), _head(arguments)),
+        "loss-probing": ProbingPointwiseSource,
         "tv": TVSource,
         "attention": AttentionSource,
         "structure": lambda: StructureSource(peer_matrix().double()),
@@ -469,21 +414,12 @@ def _parser() -> argparse.ArgumentParser:
     generate.set_defaults(temperature=1.0)
     protein = _command(bench, "protein", _bench_protein, "contacts among the strongest pairs")
     _add_model(protein)
-    protein.add_argument(
-        "--family",
-        action="append",
-        default=[],
-        metavar="ALIGNMENT,STRUCTURE[,mapping=FILE][,chain=A][,row=NAME]",
-        help="a family and the structure of one member; compared with direct coupling analysis",
-    )
-    protein.add_argument(
-        "--structure", dest="structures", type=Path, action="append", default=[], help="one without a family"
-    )
-    protein.add_argument("--masks", type=_positive, default=24, help="states that a map is the mean of")
-    protein.add_argument("--ratio", type=float, default=0.9, help="share of the residues hidden in each")
-    protein.add_argument("--seed", type=int, default=0)
-    protein.add_argument("--with-head", action="store_true", help="also the map of the MI head")
-    protein.set_defaults(model="esmc-mini")
+    describe_contacts(protein)
+    designed = _command(bench, "protein-generation", _bench_generation, "proteins from nothing, against natural ones")
+    _add_model(designed)
+    _add_decoding(designed)
+    _add_contestants(designed)
+    describe_generation(designed)
     estimator = _command(bench, "estimator", _bench_estimator, "the head against probing on unseen states")
     _add_model(estimator)
     estimator.add_argument("--states", type=_positive, default=100)
@@ -496,10 +432,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(speed)
     speed.add_argument("--repeats", type=_positive, default=3)
     likelihood = cli_likelihood.add_commands(commands, bench, _command, _add_model)
-    dca = cli_proteins.add_commands(bench, _command)
+    dca = cli_coevolution.add_commands(bench, _command)
     train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")
-    finetune = cli_finetune.add_commands(train, bench, _command, _positive, _Bar)
-    for measured in (sudoku, generate, protein, estimator, estimators, speed, likelihood, finetune, dca):
+    finetune = cli_finetune.add_commands(train, bench, _command, _positive, Bar)
+    for measured in (sudoku, generate, protein, designed, estimator, estimators, speed, likelihood, finetune, dca):
         measured.add_argument("--record", type=Path, help="also store the result with command, date and machine")
 
     mdm = _command(train, "sudoku-mdm", _train_sudoku, "the Sudoku model, from nothing; resumes")
@@ -512,11 +448,11 @@ def _parser() -> argparse.ArgumentParser:
     mdm.add_argument("--grids", type=_positive, default=20_000, help="base grids to generate and train on")
     mdm.add_argument("--start", type=Path, help="go on from these weights, with a new schedule")
     mdm.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
-    mini = _command(train, "esmc-mini", _train_proteins, "a small ESM-C on protein families; resumes")
-    _add_protein_training(mini, width=192, heads=6, layers=6)
+    mini = _command(train, "esmc-mini", train_proteins_command, "a small ESM-C on protein families; resumes")
+    describe_training(mini)
     mini.add_argument("--out", type=Path, default=Path("runs/esmc-mini.safetensors"))
-    family = _command(train, "family", _train_proteins, "a small ESM-C on a family of your own; resumes")
-    _add_protein_training(family, width=128, heads=4, layers=4)
+    family = _command(train, "family", train_proteins_command, "a small ESM-C on a family of your own; resumes")
+    describe_training(family)
     family.add_argument("--out", type=Path, default=Path("runs/family.safetensors"))
     head = _command(train, "head", train_head_command, "the MI head of a model; labels resume")
     _add_model(head)
@@ -578,22 +514,6 @@ def _add_decoding(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mi", choices=["auto", "head", "probing"], default="auto", help="source of MI")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--temperature", type=float, help="0: the likeliest token; else draw from p^(1/temperature)")
-
-
-def _add_protein_training(parser: argparse.ArgumentParser, *, width: int, heads: int, layers: int) -> None:
-    parser.add_argument(
-        "--alignment", type=Path, action="append", required=True, help="FASTA, A2M or Stockholm, or a folder of them"
-    )
-    parser.add_argument("--general", type=Path, help="FASTA of sequences of any kind, a tenth of what is drawn")
-    parser.add_argument("--leave-out", action="append", default=[], metavar="FAMILY", help="never trained on")
-    parser.add_argument("--start", type=Path, help="go on from these weights, with a new schedule")
-    parser.add_argument("--steps", type=_positive, default=4_000)
-    parser.add_argument("--minutes", type=float, help="end by working time instead of steps")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
-    parser.add_argument("--width", type=_positive, default=width)
-    parser.add_argument("--heads", type=_positive, default=heads)
-    parser.add_argument("--layers", type=_positive, default=layers)
 
 
 def _add_contestants(parser: argparse.ArgumentParser) -> None:

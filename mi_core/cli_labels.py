@@ -10,13 +10,13 @@ from mi_core.errors import InputError
 from mi_core.models.protocol import Model
 
 Answer = tuple[Any, str]
+_MOST = 100_000  # sequences
 
 
 def make_labels_command(arguments: argparse.Namespace) -> Answer:
     """`labels`: fill a folder with shards, by several processes or on a cluster."""
     from mi_core.training.label_farm import make_shards
     from mi_core.training.labels import SHARD, LabelRecipe
-    from mi_core.training.protein_data import sequences_in
 
     recipe = LabelRecipe(
         arguments.model,
@@ -25,7 +25,7 @@ def make_labels_command(arguments: argparse.Namespace) -> Answer:
         arguments.seed,
         arguments.mass,
         arguments.positions,
-        tuple(sequences_in(arguments.fasta)) if arguments.fasta else (),
+        _sequences(arguments),
     )
     made = make_shards(
         recipe,
@@ -38,6 +38,19 @@ def make_labels_command(arguments: argparse.Namespace) -> Answer:
     )
     values = {"out": str(arguments.out), "shards": arguments.shards, "made": made, "states": arguments.shards * SHARD}
     return values, f"{made} shards made; {arguments.out} holds {arguments.shards} of {SHARD} states each."
+
+
+def _sequences(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Those of `--fasta`, or what `train` holds out of the alignments."""
+    from mi_core.training.labels import LONGEST
+    from mi_core.training.protein_data import SHORTEST, alignments_in, reference_of, sequences_in
+
+    if arguments.fasta and arguments.alignment:
+        raise InputError("Name sequences with --fasta or alignments with --alignment, not both.")
+    if arguments.alignment:
+        files = alignments_in(arguments.alignment)
+        return tuple(reference_of(files, _MOST, (SHORTEST, LONGEST), seed=arguments.split))
+    return tuple(sequences_in(arguments.fasta)) if arguments.fasta else ()
 
 
 def train_head_command(arguments: argparse.Namespace) -> Answer:
@@ -96,7 +109,7 @@ def _check_folder(folder: Path, model: Model) -> None:
     if not any(folder.glob("shard-*.npz")):
         raise InputError(
             f"There are no labels in {folder}; make them with `python -m mi_core labels --model {model.name} "
-            f"--out {folder}` (proteins: --fasta FILE)."
+            f"--out {folder}` (proteins: --fasta FILE or --alignment FILE)."
         )
 
 
@@ -120,6 +133,10 @@ def describe_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards; a started one is gone on with")
     parser.add_argument("--shards", type=_at_least_one, default=16, help="shards of 64 states")
     parser.add_argument("--fasta", type=Path, help="sequences whose states are labelled, for a protein model")
+    parser.add_argument(
+        "--alignment", type=Path, action="append", default=[], help="its sequences that `train` holds out, by weight"
+    )
+    parser.add_argument("--split", type=int, default=1, help="the seed of `train`, so that the same are held out")
     parser.add_argument("--workers", type=_at_least_one, default=1, help="processes on this machine")
     parser.add_argument("--seed", type=int, default=LABEL_SEED)
     parser.add_argument("--mass", type=float, default=0.995, help="of the tokens tried")

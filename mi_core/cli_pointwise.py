@@ -19,7 +19,7 @@ def train_pointwise_command(arguments: argparse.Namespace) -> tuple[Any, str]:
     from mi_core.training.pointwise import PointwiseTraining, train_pointwise
 
     if arguments.model != "sudoku":
-        raise InputError("The pointwise head is trained on Sudoku; other models probe (`pointwise@pmi-probing`).")
+        raise InputError("The pointwise head is trained on Sudoku; other models probe (`pointwise@loss-probing`).")
     model = catalog.load_model("sudoku", weights=arguments.weights, low_precision=True)
     states, _ = label_states(model, arguments.states, seed=arguments.seed)
     settings = PointwiseTraining(steps=arguments.steps, minutes=arguments.minutes, seed=arguments.seed)

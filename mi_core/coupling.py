@@ -1,16 +1,17 @@
 """One MI map for a protein, and how many of its strongest pairs touch in the structure.
 
 MI belongs to a state: which residues are hidden decides how strongly two of them depend on each other. A map of the
-protein is the mean over many states, each with a random set of residues hidden; a pair counts where both are.
+protein is the mean over many states, each with a random set of residues hidden; a pair counts where both are. The
+states may be of one sequence, or of several of its family in turn, laid over each other by their alignment.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.errors import Cancelled, InputError
@@ -19,7 +20,7 @@ from mi_core.models.protocol import Model
 from mi_core.probing import probe
 from mi_core.proteins.contacts import ContactMap, apc, contact_map, precisions
 from mi_core.proteins.dca import covariance_mi, mean_field_dca
-from mi_core.proteins.families import Family, place_row, read_family, read_mapping, weights
+from mi_core.proteins.families import GAP, Family, place_row, read_family, read_mapping, weights
 from mi_core.proteins.sequence import VOCAB
 from mi_core.proteins.structure import Chain, read_structure
 from mi_core.shapes import PairMatrix, Row
@@ -37,48 +38,68 @@ class MapRecipe:
     ratio: float = 0.9  # share of the residues that is hidden in each
     mass: float = 0.99  # of the tokens tried, see `mi_core.probing.probe`
     seed: int = 0
+    rows: int = 1  # sequences that take turns: the protein itself, then others of its family, drawn by weight
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A sequence and where it lies in an alignment."""
+
+    tokens: Row  # (L,) the whole sequence, nothing hidden
+    columns: Row  # (L,) ascending
 
 
 def mean_map(
     model: Model,
-    tokens: Row,
+    members: Sequence[Member],
+    size: int,
     recipe: MapRecipe,
     *,
     head: MIHead | None = None,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> tuple[PairMatrix, int]:
-    """Mean MI of every pair over the states of `recipe`, nats, and the passes it took.
+    """Mean MI of every pair of columns over the states of `recipe`, nats, and the passes it took.
 
     Args:
-        tokens: (N,) the whole sequence, nothing hidden.
+        members: take turns, one state each; the first is the protein that the map is of.
+        size: N, columns of the map.
         head: estimate with it, one pass a state, instead of probing.
         progress: called after every state with the states done and in all.
+
+    Returns:
+        (N, N), NaN where a column has no residue of the first member; the passes.
 
     Raises:
         InputError: a pair was hidden together in none of the states.
         Cancelled: `cancel` said so.
     """
     generator = torch.Generator().manual_seed(recipe.seed)
-    total = torch.zeros(len(tokens), len(tokens), dtype=torch.float64)
+    total = torch.zeros(size, size, dtype=torch.float64)
     times, passes = torch.zeros_like(total), 0
     for k in range(recipe.masks):
         if cancel is not None and cancel():
             raise Cancelled(f"The map was cancelled after {k} of {recipe.masks} states.")
-        hidden = torch.randperm(len(tokens), generator=generator)[: max(2, round(recipe.ratio * len(tokens)))]
-        state = tokens.index_fill(0, hidden, VOCAB.mask_id)
+        member = members[k % len(members)]
+        length = len(member.tokens)
+        hidden = torch.randperm(length, generator=generator)[: max(2, round(recipe.ratio * length))]
+        state = member.tokens.index_fill(0, hidden, VOCAB.mask_id)
         if head is None:
             result = probe(model, state, mass=recipe.mass, cancel=cancel)
-            total, passes = total + result.mi, passes + result.passes
+            found, passes = result.mi, passes + result.passes
         else:
-            total, passes = total + predict(head, model, state[None], model(state[None]))[0].double().cpu(), passes + 1
+            found, passes = predict(head, model, state[None], model(state[None]))[0].double().cpu(), passes + 1
         masked = state == VOCAB.mask_id
-        times += masked[:, None] & masked[None, :]
+        where = member.columns[:, None], member.columns[None, :]
+        total[where] += found
+        times[where] += masked[:, None] & masked[None, :]
         if progress is not None:
             progress(k + 1, recipe.masks)
-    if not bool((times > 0).all()):
+    own = torch.zeros(size, dtype=torch.bool).index_fill(0, members[0].columns, True)
+    wanted = own[:, None] & own[None, :]
+    if not bool((times[wanted] > 0).all()):
         raise InputError(f"{recipe.masks} states leave pairs that were never hidden together; take more of them.")
-    return (total / times).fill_diagonal_(0), passes
+    return (total / times).fill_diagonal_(0).masked_fill(~wanted, torch.nan), passes
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +112,27 @@ class Case:
     truth: ContactMap  # over the columns
     family: Family | None = None
 
-    def over_columns(self, matrix: Float[Tensor, "L L"]) -> PairMatrix:
-        """A matrix over the residues (L, L) as one over the columns (N, N), NaN where a column has no residue."""
-        size = len(self.truth.resolved)
-        whole = torch.full((size, size), torch.nan, dtype=torch.float64)
-        whole[self.columns[:, None], self.columns[None, :]] = matrix.double()
-        return whole
+    def members(self, count: int, *, seed: int = 0) -> list[Member]:
+        """The protein, then `count` - 1 sequences of its family, drawn by weight without replacement.
+
+        Raises:
+            InputError: there is no family, or it has fewer sequences.
+        """
+        first = Member(self.tokens, self.columns)
+        if count == 1:
+            return [first]
+        if self.family is None or len(self.family) < count:
+            raise InputError(f"{self.name} has no family of {count} sequences to average over.")
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.multinomial(self.weights, count - 1, generator=generator)
+        rows = self.family.rows[drawn].long()
+        places = [(row != GAP).nonzero()[:, 0] for row in rows]
+        return [first, *(Member(row[columns], columns) for row, columns in zip(rows, places, strict=True))]
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """(M,) of the family's sequences, near-duplicates counted once."""
+        return weights(self.family.rows) if self.family is not None else torch.zeros(0)
 
 
 def chain_case(name: str, chain: Chain, *, definition: str = "beta") -> Case:
@@ -150,20 +186,26 @@ def bench_contacts(
     direct coupling analysis.
     """
     rows = []
+    members, size = case.members(recipe.rows, seed=recipe.seed), len(case.truth.resolved)
     for route, chosen in (("probing", None), *((("head", head),) if head is not None else ())):
-        matrix, passes = mean_map(model, case.tokens, recipe, head=chosen, progress=progress, cancel=cancel)
+        matrix, passes = mean_map(model, members, size, recipe, head=chosen, progress=progress, cancel=cancel)
         for corrected in (True, False):
-            scores = case.over_columns(apc(matrix) if corrected else matrix)
+            scores = _corrected(matrix) if corrected else matrix
             rows.append({**_scored(case, scores, route, corrected), "passes": passes})
     if case.family is not None:
-        counted = weights(case.family.rows)
         for route, matrix in (
-            ("covariance-mi", covariance_mi(case.family.rows, counted)),
-            ("mean-field-dca", mean_field_dca(case.family.rows, counted)),
+            ("covariance-mi", covariance_mi(case.family.rows, case.weights)),
+            ("mean-field-dca", mean_field_dca(case.family.rows, case.weights)),
         ):
             rows.append(_scored(case, apc(matrix), route, True))
     reference = next((row["p_l2"] for row in rows if row["route"] == "mean-field-dca"), None)
     return [{**row, "dca_p_l2": reference} for row in rows]
+
+
+def _corrected(matrix: PairMatrix) -> PairMatrix:
+    """`apc` over the columns that have a value (N, N)."""
+    absent = matrix.isnan()
+    return apc(matrix.nan_to_num(), among=~absent.all(1)).masked_fill(absent, torch.nan)
 
 
 def _scored(case: Case, scores: PairMatrix, route: str, corrected: bool) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class MISource(Protocol):
         """The matrix of each sequence and the extra forward passes that it took.
 
         Args:
-            drawn: (B, N), the token that each position gets if it is committed now; PMI is of these.
+            drawn: (B, N), the token that each position gets if it is committed now; a loss is of these.
         """
         ...
 

@@ -30,7 +30,7 @@ Tick = Callable[[int, int, str], None]  # done, total, label
 Row = dict[str, Any]
 
 
-def _quiet(done: int, total: int, label: str) -> None:
+def quiet(done: int, total: int, label: str) -> None:
     """No progress wanted."""
 
 
@@ -76,13 +76,13 @@ def bench_sudoku(
     source_of: SourceOf,
     seed: int = 0,
     temperature: float = 0.0,
-    tick: Tick = _quiet,
+    tick: Tick = quiet,
     cancel: Callable[[], bool] | None = None,
 ) -> list[Row]:
     """Each strategy on each puzzle: exact solutions, valid grids, passes."""
     rows = []
     for contestant in contestants:
-        traces, seconds = _run(model, puzzles.puzzles, contestant, source_of, seed, temperature, tick, cancel)
+        traces, seconds = run_contestant(model, puzzles.puzzles, contestant, source_of, seed, temperature, tick, cancel)
         finals = torch.tensor([trace.tokens for trace in traces])
         exact = (finals == puzzles.solutions).all(-1).tolist()
         valid = sum(is_valid_solution(final) for final in finals)
@@ -91,7 +91,7 @@ def bench_sudoku(
             "by_technique": _by(puzzles.techniques, exact),
             "by_blanks": _by([str(blanks) for blanks in puzzles.blanks], exact),
         }
-        rows.append(_row(contestant, traces, seconds) | shares | parts)
+        rows.append(row_of(contestant, traces, seconds) | shares | parts)
     return rows
 
 
@@ -110,21 +110,21 @@ def bench_generate(
     source_of: SourceOf,
     seed: int = 0,
     temperature: float = 1.0,
-    tick: Tick = _quiet,
+    tick: Tick = quiet,
     cancel: Callable[[], bool] | None = None,
 ) -> list[Row]:
     """Each strategy from the empty board, tokens sampled: valid grids, distinct valid grids, passes."""
     start = torch.full((boards, CELLS), VOCAB.mask_id)
     rows = []
     for contestant in contestants:
-        traces, seconds = _run(model, start, contestant, source_of, seed, temperature, tick, cancel)
+        traces, seconds = run_contestant(model, start, contestant, source_of, seed, temperature, tick, cancel)
         valid = [trace.output for trace in traces if is_valid_solution(torch.tensor(trace.tokens))]
         extra = {"distinct": len(set(valid)), "temperature": temperature}
-        rows.append(_row(contestant, traces, seconds) | _shares(boards, valid=len(valid)) | extra)
+        rows.append(row_of(contestant, traces, seconds) | _shares(boards, valid=len(valid)) | extra)
     return rows
 
 
-def _run(
+def run_contestant(
     model: Model,
     start: Tensor,
     contestant: Contestant,
@@ -150,7 +150,7 @@ def _run(
     return traces, time.perf_counter() - begin
 
 
-def _row(contestant: Contestant, traces: list[DecodeTrace], seconds: float) -> Row:
+def row_of(contestant: Contestant, traces: list[DecodeTrace], seconds: float) -> Row:
     nfe, interval = mean([float(trace.nfe) for trace in traces])
     return {
         "strategy": contestant.strategy,
@@ -174,7 +174,7 @@ def _shares(n: int, **counts: int) -> Row:
 RATIO_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
-def bench_estimator(model: Model, head: MIHead, states: Tensor, *, tick: Tick = _quiet) -> Row:
+def bench_estimator(model: Model, head: MIHead, states: Tensor, *, tick: Tick = quiet) -> Row:
     """The head against full probing (every token tried) on `states` (S, 81), pooled over the open pairs.
 
     By fifths of the mask ratio and in all; on the empty board the share of the 810 strongest pairs that share a row,
@@ -215,7 +215,7 @@ def _scores(guesses: list[MIResult], truths: list[MIResult]) -> Row:
 
 
 def bench_speed(
-    model: Model, fast: Model, head: MIHead, puzzles: Tensor, *, repeats: int = 3, tick: Tick = _quiet
+    model: Model, fast: Model, head: MIHead, puzzles: Tensor, *, repeats: int = 3, tick: Tick = quiet
 ) -> Row:
     """Wall-clock ratios, all measured in one run: best of `repeats` for each.
 

@@ -81,7 +81,15 @@ def tables(folder: Path) -> str:
         _study(read_record(folder / "estimators_sudoku.json")),
         _study(read_record(folder / "estimators_esmc-kunitz.json")),
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *filter(None, [protein_tables(folder)])])
+
+
+def protein_tables(folder: Path) -> str:
+    """Those of the protein models; empty without records."""
+    kinds = (("protein_contacts", _contacts), ("protein_generation", _generation))
+    return "\n\n".join(
+        table(read_record(path)) for name, table in kinds for path in sorted(folder.glob(f"{name}*.json"))
+    )
 
 
 def _origin(record: Row) -> str:
@@ -107,6 +115,48 @@ def _strategies(record: Row, key: str, title: str) -> str:
         lines.append(f"| {name} | {row['nfe']:.1f} | {_percent(row, key)} |{extra}")
     n = record["result"][0]["n"]
     return f"{title} of {n}, 95 % intervals in brackets.\n\n" + "\n".join(lines) + "\n\n" + _origin(record)
+
+
+_ROUTES = {
+    "probing": "probed MI",
+    "head": "head's MI",
+    "covariance-mi": "covariance MI",
+    "mean-field-dca": "mean-field DCA",
+}
+
+
+def _contacts(record: Row) -> str:
+    """Precision of each route at L/5, L/2 and L, a family a line; all corrected."""
+    rows = [row for row in record["result"] if row["apc"]]
+    routes = [route for route in _ROUTES if any(row["route"] == route for row in rows)]
+    lines = ["| family | residues | " + " | ".join(_ROUTES[route] for route in routes) + " | chance |"]
+    lines += ["|---" * (len(routes) + 3) + "|"]
+    for family in dict.fromkeys(row["family"] for row in rows):
+        found = {row["route"]: row for row in rows if row["family"] == family}
+        cells = [" ".join(f"{found[route][key]:.2f}" for key in ("p_l5", "p_l2", "p_l")) for route in routes]
+        first = found[routes[0]]
+        lines.append(f"| {family} | {first['l']} | " + " | ".join(cells) + f" | {first['chance']:.2f} |")
+    text = "Contacts (Cβ within 8 Å, 6 apart) among the strongest L/5, L/2 and L pairs, corrected by average product."
+    return f"{text}\n\n" + "\n".join(lines) + "\n\n" + _origin(record)
+
+
+def _generation(record: Row) -> str:
+    """Passes and divergences of each strategy, and those of natural sequences."""
+    lines = ["| strategy | passes | amino acids | pairs | likelihood | distinct |", "|---|---|---|---|---|---|"]
+    for row in record["result"]:
+        name, passes, distinct = "natural sequences", "", ""
+        if row["strategy"]:
+            label = Contestant(row["strategy"], row["params"]).label.removeprefix(row["strategy"])
+            name = get_strategy(row["strategy"]).title + label.replace("lam=", "lambda=")
+            passes, distinct = f"{row['nfe']:.1f}", f"{row['distinct']}"
+        scores = " | ".join(f"{row[key]:.4f}" for key in ("jsd_letters", "jsd_pairs", "jsd_likelihood"))
+        lines.append(f"| {name} | {passes} | {scores} | {distinct} |")
+    first = record["result"][0]
+    text = (
+        f"{first['n']} proteins of {first['lengths'][0]} to {first['lengths'][1]} residues designed from nothing: "
+        f"Jensen-Shannon divergence (nats) from {first['reference']} natural sequences that were never trained on."
+    )
+    return f"{text}\n\n" + "\n".join(lines) + "\n\n" + _origin(record)
 
 
 def _estimators(records: Sequence[Row]) -> str:

@@ -178,12 +178,14 @@ class Strategy:
 
 PAIRS = {
     "mi": "pairwise MI",
-    "pmi": "pointwise MI of the drawn tokens",
+    "loss": "what pairs of drawn tokens lose",
     "tv": "expected total variation",
     "attention": "attention weights",
     "structure": "who is whose peer",
 }
 """Kinds of pair matrix, and what they hold."""
+
+RULED_OUT = 1.0  # nats; a pair of tokens whose PMI lies further below 0 is one that the joint all but rules out
 
 STRATEGIES: dict[str, Strategy] = {}
 

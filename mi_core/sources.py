@@ -13,6 +13,7 @@ from mi_core.models.protocol import Model, ModelOutput
 from mi_core.pointwise import PointwiseHead, predict_pmi
 from mi_core.probing import conditionals, probe
 from mi_core.results import MIResult, mean_of_directions
+from mi_core.selection import RULED_OUT
 from mi_core.shapes import LogProbRow, PairBatch, PairMatrix, Row, Tokens
 
 
@@ -124,28 +125,35 @@ def expected_variation(model: Model, tokens: Row, log_probs: LogProbRow, mass: f
 
 @dataclass(frozen=True, eq=False)
 class PointwiseSource:
-    """The pointwise head on the hidden states of the pass that decoding makes anyway: PMI of the drawn tokens."""
+    """What each pair of drawn tokens loses, from the hidden states of the pass that decoding makes anyway.
+
+    Where the pointwise head says that two tokens all but cannot be together, -PMI: what this very draw loses. Elsewhere
+    the MI of the pair: what the average draw loses, since small PMIs are estimated less well than their mean.
+    """
 
     head: PointwiseHead
+    average: MIHead
     name: str = "head-pointwise"
-    kind: str = "pmi"
+    kind: str = "loss"
 
     def __call__(self, model: Model, tokens: Tokens, output: ModelOutput, drawn: Tokens) -> tuple[PairBatch, list[int]]:
-        """PMI of B sequences and 0 extra passes for each."""
-        return predict_pmi(self.head, model, tokens, drawn, output), [0] * len(tokens)
+        """Losses of B sequences, nats, and 0 extra passes for each."""
+        pmi = predict_pmi(self.head, model, tokens, drawn, output)
+        mi = predict(self.average, model, tokens, output)
+        return torch.where(pmi < -RULED_OUT, -pmi, mi), [0] * len(tokens)
 
 
 @dataclass(frozen=True)
 class ProbingPointwiseSource:
-    """PMI of the drawn tokens by probing: one extra pass for each open position, not V of them."""
+    """max(0, -PMI) of the drawn tokens by probing: one extra pass for each open position, not V of them."""
 
     name: str = "probing-pointwise"
-    kind: str = "pmi"
+    kind: str = "loss"
 
     def __call__(self, model: Model, tokens: Tokens, output: ModelOutput, drawn: Tokens) -> tuple[PairBatch, list[int]]:
-        """PMI of B sequences and the passes of each."""
+        """Losses of B sequences, nats, and the passes of each."""
         found = [probed_pmi(model, row, drawn[b], output.log_probs[b]) for b, row in enumerate(tokens)]
-        return torch.stack([matrix for matrix, _ in found]), [passes for _, passes in found]
+        return torch.stack([(-pmi).clamp_min(0.0) for pmi, _ in found]), [passes for _, passes in found]
 
 
 def probed_pmi(model: Model, tokens: Row, drawn: Row, log_probs: LogProbRow) -> tuple[PairMatrix, int]:

@@ -19,6 +19,7 @@ FEATURED = (
 UNIQUE = (
     *FEATURED,
     *over("faithful", "gamma", (0.01, 0.03, 0.1, 0.2, 0.4, 0.8)),
+    *over("pointwise", "beta", (0.005, 0.015, 0.03, 0.1, 0.2, 0.4)),
     *over("mi-budget", "beta", (0.003, 0.01, 0.03, 0.1, 0.3, 1)),
     *over("eb-confidence", "gamma", (0.005, 0.02, 0.05, 0.1, 0.2, 0.5)),
     *over("eb-margin", "gamma", (0.005, 0.02, 0.05, 0.1, 0.2, 0.5)),
@@ -51,7 +52,29 @@ EMPTY = (
     *over("eb-sampler", "gamma", (0.5, 1, 2, 3, 4, 6)),
     *over("threshold", "tau", (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)),
     *over("mi-budget", "beta", (0.03, 0.1, 0.2, 0.3, 0.5, 1)),
+    *over("pointwise", "beta", (0.005, 0.015, 0.03, 0.06, 0.12, 0.25)),
 )
 """From the empty board, tokens sampled. The faithful budget is the MI budget there."""
 
-SWEEPS = {"featured": FEATURED, "unique": UNIQUE, "empty": EMPTY, "revising": REVISING}
+OTHERS = (
+    *over("eb-confidence", "gamma", (0.5, 1, 2, 3, 4, 6)),
+    *over("eb-margin", "gamma", (0.5, 1, 2, 3, 4, 6)),
+    *over("factor", "f", (0.1, 0.3, 0.7, 1, 2, 4)),
+    *over("klass", "tau", (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)),
+    *over("top-k", "k", (2, 3, 4, 6, 8, 12)),
+    *over("margin", "k", (2, 3, 4, 6, 8, 12)),
+    *over("random-k", "k", (1, 2, 4, 8, 16, 32)),
+    *over("maskgit", "steps", (6, 12, 20, 30, 45, 60)),
+    *over("dilated", "base", (2, 3, 4, 6, 9, 81)),
+    *over("dapd", "tau", (0.002, 0.005, 0.01, 0.02, 0.04, 0.08)),
+    *over("peer-colouring", "tau", (0, 0.2, 0.4, 0.6, 0.8, 0.95)),
+)
+"""The other strategies where several answers are right: boards with several solutions and the empty board."""
+
+SWEEPS = {
+    "featured": FEATURED,
+    "unique": UNIQUE,
+    "empty": EMPTY,
+    "others": OTHERS,
+    "revising": REVISING,
+}

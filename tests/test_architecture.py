@@ -28,9 +28,12 @@ LEVELS = [  # a module or package may import only from levels above its own line
         *{"evaluation", "training", "teaching", "postmortem", "stepcost", "coupling", "comparison"},
         *{"differential", "protein_view"},
     },
-    {"report", "game", "tuning", "diagonal_bench"},
-    {"standings", "coevolution", "cli_likelihood", "cli_finetune", "cli_labels", "cli_estimators", "cli_pointwise"},
-    {"cli_proteins"},
+    {"report", "game", "generation", "cli_output", "tuning", "diagonal_bench"},
+    {
+        *{"standings", "coevolution", "cli_likelihood", "cli_labels", "cli_estimators", "cli_proteins"},
+        *{"cli_pointwise", "cli_finetune"},
+    },
+    {"cli_coevolution"},
     {"cli"},
     {"__main__"},
 ]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mi_core.coupling import Case, MapRecipe, bench_contacts, chain_case, family_case, mean_map
+from mi_core.coupling import Case, MapRecipe, Member, bench_contacts, chain_case, family_case, mean_map
 from mi_core.errors import Cancelled, InputError
 from mi_core.models.protocol import ModelOutput, clamp_revealed
 from mi_core.proteins.contacts import ContactMap
@@ -45,23 +45,50 @@ def _truth() -> ContactMap:
 def test_a_map_is_the_mean_over_the_states_that_hide_both() -> None:
     """Copies of a fair bit: ln 2 whenever both are hidden, whatever else is; 0 elsewhere."""
     tokens = torch.zeros(LENGTH, dtype=torch.int64)
-    matrix, passes = mean_map(Coupled(), tokens, MapRecipe(masks=30, ratio=0.6, seed=1))
+    whole = [Member(tokens, torch.arange(LENGTH))]
+    matrix, passes = mean_map(Coupled(), whole, LENGTH, MapRecipe(masks=30, ratio=0.6, seed=1))
     wanted = torch.zeros(LENGTH, LENGTH, dtype=torch.float64)
     for i, j in PARTNERS:
         wanted[i, j] = wanted[j, i] = torch.log(torch.tensor(2.0))
     torch.testing.assert_close(matrix, wanted, atol=1e-6, rtol=0)
-    assert passes > 30 and torch.equal(matrix, mean_map(Coupled(), tokens, MapRecipe(30, 0.6, seed=1))[0])
+    assert passes > 30 and torch.equal(matrix, mean_map(Coupled(), whole, LENGTH, MapRecipe(30, 0.6, seed=1))[0])
+
+
+def test_states_of_several_sequences_meet_in_the_columns_of_the_alignment() -> None:
+    """The second sequence lies one column further right, and the first has no residue in column 16."""
+    tokens = torch.zeros(LENGTH, dtype=torch.int64)
+    members = [Member(tokens, torch.arange(LENGTH)), Member(tokens, torch.arange(LENGTH) + 1)]
+    matrix, _ = mean_map(Coupled(), members, LENGTH + 1, MapRecipe(masks=2, ratio=1.0))
+    assert matrix[0, 8] == pytest.approx(0.6931, abs=1e-3), "column 0 is in the first sequence alone"
+    assert matrix[1, 9] == pytest.approx(0.6931, abs=1e-3), "1-9 of the first, 0-8 of the second"
+    assert matrix[4, 12] == pytest.approx(0.3466, abs=1e-3), "coupled in the second alone: half of ln 2"
+    assert bool(matrix[16].isnan().all()) and not bool(matrix[:16, :16].isnan().any())
+
+
+def test_a_family_lends_other_sequences_by_weight() -> None:
+    rows = torch.zeros(40, LENGTH, dtype=torch.uint8)
+    rows[30:, :4] = 20  # gaps
+    rows[30:, 4:] = torch.randint(0, 20, (10, LENGTH - 4), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    case = Case("known", torch.ones(LENGTH, dtype=torch.int64), torch.arange(LENGTH), _truth(), _family(rows))
+    first, *others = case.members(9, seed=3)
+    assert torch.equal(first.tokens, case.tokens) and len(others) == 8
+    short = [member for member in others if len(member.tokens) == LENGTH - 4]
+    assert len(short) >= 5, "thirty equal rows weigh as much as one other"
+    assert all(member.columns.tolist() == list(range(4, LENGTH)) for member in short)
+    with pytest.raises(InputError, match="no family of 41"):
+        case.members(41)
 
 
 def test_too_few_states_and_cancelling() -> None:
-    tokens = torch.zeros(LENGTH, dtype=torch.int64)
+    whole = [Member(torch.zeros(LENGTH, dtype=torch.int64), torch.arange(LENGTH))]
     with pytest.raises(InputError, match="never hidden together"):
-        mean_map(Coupled(), tokens, MapRecipe(masks=1, ratio=0.3))
+        mean_map(Coupled(), whole, LENGTH, MapRecipe(masks=1, ratio=0.3))
     done: list[int] = []
     with pytest.raises(Cancelled, match="after 2 of 5"):
         mean_map(
             Coupled(),
-            tokens,
+            whole,
+            LENGTH,
             MapRecipe(masks=5),
             progress=lambda k, n: done.append(k),
             cancel=lambda: len(done) == 2,
@@ -85,13 +112,6 @@ def test_precision_and_couplings_of_a_family_that_is_known() -> None:
 
 def _family(rows: torch.Tensor) -> Family:
     return Family(tuple(str(k) for k in range(len(rows))), rows)
-
-
-def test_columns_without_a_residue_are_left_out() -> None:
-    truth = _truth()
-    case = Case("gaps", torch.zeros(3, dtype=torch.int64), torch.tensor([0, 8, 9]), truth)
-    whole = case.over_columns(torch.tensor([[0.0, 1.0, 2.0], [1.0, 0.0, 3.0], [2.0, 3.0, 0.0]]))
-    assert whole[0, 8] == 1 and whole[9, 0] == 2 and whole[0, 1].isnan() and int((~whole.isnan()).sum()) == 9
 
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

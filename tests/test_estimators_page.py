@@ -54,14 +54,14 @@ def test_a_stored_study_is_shown_at_once(source: str) -> None:
 def test_an_own_state_is_compared_and_its_case_shown() -> None:
     app = open_page(es_source="A state of your own", es_model="copied-bits")
     assert not app.dataframe
-    app.button(key="es_job_study_run").click().run()
-    wait(app, "es_job_study")
+    app.button(key="es_run").click().run()
+    wait(app, "es_job")
     table = app.dataframe[0].value
     assert "Sampled probing draws=4" in list(table["Estimator"])
     assert any("cannot be differentiated" in caption.value for caption in app.caption)
     app.selectbox(key="es_estimator").select("Sampled probing draws=2").run()
     app.button(key="es_worst_0").click().run()
-    wait(app, "es_job_case")
+    wait(app, "es_case_job")
     assert any(caption.value.startswith("Farthest off: ") for caption in app.caption)
     assert app.code[0].value.strip() == "1 ...."
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mi_core import catalog
+from mi_core.agreement import peer_matrix
 from mi_core.decoding import decode
 from mi_core.errors import FormatError, InputError, SettingError
-from mi_core.head import HeadConfig, build_head, config_for
+from mi_core.head import HeadConfig, build_head, config_for, rows_of
 from mi_core.models import exact
 from mi_core.pointwise import KIND, PointwiseConfig, PointwiseHead, load_pointwise, new_pointwise, predict_pmi
 from mi_core.selection import StepView
@@ -57,26 +58,35 @@ def test_a_pair_that_cannot_be_is_finite_and_revealed_positions_have_none() -> N
     assert (pmi[2] == 0).all() and pmi[0, 3] == pytest.approx(0, abs=1e-12)
 
 
-def _view(drawn: list[int], pmi: float, *, temperature: float = 1.0) -> StepView:
-    fair = torch.full((3, 2), 0.5, dtype=torch.float64).log()
+def _view(loss: float, *, temperature: float = 1.0, unsure: float = 0.5) -> StepView:
+    """Two coins whose drawn faces lose `loss` together, and a third that stands alone and is less uncertain."""
+    coins = torch.full((3, 2), 0.5, dtype=torch.float64)
+    coins[2] = torch.tensor([unsure, 1 - unsure])
     matrix = torch.zeros(3, 3, dtype=torch.float64)
-    matrix[0, 1] = matrix[1, 0] = pmi
+    matrix[0, 1] = matrix[1, 0] = loss
+    open_ones = torch.ones(3, dtype=torch.bool)
     return StepView(
-        fair, torch.ones(3, dtype=torch.bool), 0, matrix, candidates=torch.tensor(drawn), temperature=temperature
+        coins.log(), open_ones, 0, matrix, candidates=torch.zeros(3, dtype=torch.int64), temperature=temperature
     )
 
 
 def test_a_draw_is_charged_for_what_it_is() -> None:
-    """By hand: a pair with PMI -0.4 costs 0.4 nats, one with +0.4 nothing; the likeliest of two costs ln 2 each."""
-    assert RULE.select(_view([0, 0, 0], -0.4), {"beta": 0.3}).chosen.tolist() == [True, False, True]
-    both = RULE.select(_view([0, 0, 0], -0.4), {"beta": 0.5})
-    assert both.chosen.all() and both.spent == pytest.approx(0.4)
-    free = RULE.select(_view([0, 0, 0], 0.4), {"beta": 0.0})
-    assert free.chosen.all() and free.spent == 0, "a gain is not money to spend either"
-    greedy = RULE.select(_view([0, 0, 0], 0.4, temperature=0.0), {"beta": 1.5})
+    """By hand: a pair that loses 0.4 fits 0.5 nats and not 0.3; the likeliest of two costs ln 2 each."""
+    plain = {"kappa": 0.0, "lean": 0.0}
+    assert RULE.select(_view(0.4), {"beta": 0.3, **plain}).chosen.tolist() == [True, False, True]
+    both = RULE.select(_view(0.4), {"beta": 0.5, **plain})
+    assert both.chosen.all() and both.spent == pytest.approx(0.4) and both.budget == 0.5
+    greedy = RULE.select(_view(0.0, temperature=0.0), {"beta": 1.5, **plain})
     assert greedy.chosen.tolist() == [True, True, False] and greedy.spent == pytest.approx(2 * math.log(2))
-    sharper = RULE.select(_view([0, 0, 0], 0.0, temperature=0.5), {"beta": 0.0})
-    assert sharper.chosen.all(), "a fair coin stays one when it is sharpened"
+    refused = RULE.select(_view(9.0), {"beta": 0.5, **plain})
+    assert refused.chosen.tolist() == [True, False, True] and "1 drew tokens that do not go" in refused.reason
+
+
+def test_more_may_be_lost_while_more_is_open_and_certain_positions_come_first() -> None:
+    share = RULE.select(_view(0.4), {"beta": 0.0, "kappa": 0.1, "lean": 0.0})
+    assert share.budget == pytest.approx(0.3 * math.log(2)) and share.chosen.tolist() == [True, False, True]
+    certain = RULE.select(_view(0.0, unsure=0.9, temperature=0.0), {"beta": 0.2, "kappa": 0.0, "lean": 0.3})
+    assert certain.chosen.tolist() == [False, False, True], "-ln 0.9 fits 0.2 nats, ln 2 does not"
 
 
 def test_copies_never_disagree_and_the_tilt_is_the_one_that_theory_gives() -> None:
@@ -86,7 +96,9 @@ def test_copies_never_disagree_and_the_tilt_is_the_one_that_theory_gives() -> No
         table = exact.copied_bits(strength)
         start = torch.full((runs, 4), 2)
         model = exact.ExactModel(table)
-        traces = decode(model, start, "pointwise", {"beta": beta}, seed=1, temperature=1.0, mi_source=_Remembered())
+        traces = decode(
+            model, start, "pointwise", {"beta": beta, "kappa": 0.0}, seed=1, temperature=1.0, mi_source=_Remembered()
+        )
         agree = sum(t.tokens[0] == t.tokens[1] for t in traces) / runs
         joint = table.marginal([0, 1])
         p, q = float(joint.diagonal().sum()), 0.5
@@ -106,9 +118,9 @@ class _Remembered(ProbingPointwiseSource):
         for b, row in enumerate(tokens):
             key = (tuple(row.tolist()), tuple(drawn[b].tolist()))
             if key not in self.seen:
-                self.seen[key] = probed_pmi(model, row, drawn[b], output.log_probs[b])
+                self.seen[key] = super().__call__(model, row[None], rows_of(output, slice(b, b + 1)), drawn[b : b + 1])
             matrices.append(self.seen[key])
-        return torch.stack([m for m, _ in matrices]), [passes for _, passes in matrices]
+        return torch.cat([m for m, _ in matrices]), [passes for _, (passes,) in matrices]
 
 
 def test_every_probe_counts_and_the_wrong_kind_of_matrix_is_refused() -> None:
@@ -116,9 +128,9 @@ def test_every_probe_counts_and_the_wrong_kind_of_matrix_is_refused() -> None:
     (trace,) = decode(model, _all_open(model), "pointwise", seed=0, temperature=1.0, mi_source=ProbingPointwiseSource())
     assert trace.steps[0].passes == 1 + 4 and trace.mi_source == "probing-pointwise"
     assert not trace.steps[0].pair_mi, "PMI is not recorded as MI"
-    with pytest.raises(SettingError, match="works on pointwise MI of the drawn tokens, and probing gives pairwise MI"):
+    with pytest.raises(SettingError, match="works on what pairs of drawn tokens lose, and probing gives pairwise MI"):
         decode(model, _all_open(model), "pointwise", mi_source=ProbingSource())
-    with pytest.raises(InputError, match="needs a matrix of pointwise MI"):
+    with pytest.raises(InputError, match="needs a matrix of what pairs"):
         decode(model, _all_open(model), "pointwise")
 
 
@@ -153,7 +165,8 @@ def test_the_shipped_head_knows_that_peers_differ() -> None:
     model, head = catalog.load_model("sudoku"), catalog.load_pointwise_head("sudoku")
     empty = torch.full((1, 81), 9)
     drawn = torch.arange(81)[None] // 9  # each row one digit: equal in rows, different in columns
-    pmi = PointwiseSource(head)(model, empty, model(empty), drawn)[0][0].view(9, 9, 9, 9)
+    output = model(empty)
+    pmi = predict_pmi(head, model, empty, drawn, output)[0].view(9, 9, 9, 9)
     in_row = pmi[0, 0, 0, 1:]
     in_column = pmi[0, 0, 3:, 0]
     assert (in_row < -1.0).all()
@@ -161,6 +174,9 @@ def test_the_shipped_head_knows_that_peers_differ() -> None:
     assert pmi[0, 0, 4, 4].abs() < 0.05
     truth, _ = probed_pmi(model, empty[0], drawn[0], model(empty).log_probs[0])
     calm = truth > -1
+    (loss,), passes = PointwiseSource(head, catalog.load_head("sudoku"))(model, empty, output, drawn)
+    clash = peer_matrix() & (drawn[0][:, None] == drawn[0])
+    assert passes == [0] and (loss[clash] > 1).all() and (loss[~clash] < 0.3).all()
     assert (truth[calm] - pmi.reshape(81, 81)[calm]).abs().mean() < 0.03
 
 

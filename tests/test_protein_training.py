@@ -10,19 +10,28 @@ import torch
 from mi_core.errors import InputError
 from mi_core.models.esmc import KIND, build_esmc, load_esmc_file
 from mi_core.proteins.sequence import AMINO_ACIDS
-from mi_core.training.protein_data import alignments_in, corpus_of, family_name, sample_of
-from mi_core.training.proteins import Corpus, Packer, ProteinTraining, held_out_loss, train_protein_model
+from mi_core.training.protein_data import alignments_in, corpus_of, family_name, reference_of, sample_of
+from mi_core.training.proteins import (
+    NOT_PREDICTED,
+    Corpus,
+    Packer,
+    ProteinTraining,
+    held_out_loss,
+    train_protein_model,
+)
 from mi_core.weights import load_weights, read_header
 
 PERIODIC = tuple("ACDEFGHIKL" * 3 for _ in range(4))
 
 
 def _corpus(sequences: tuple[str, ...] = PERIODIC, weights: list[float] | None = None) -> Corpus:
-    return Corpus(sequences, np.array(weights or [1.0] * len(sequences)), {"what": "a test"})
+    columns = np.zeros(len(sequences), dtype=np.int64)
+    return Corpus(sequences, np.array(weights or [1.0] * len(sequences)), {"what": "a test"}, columns)
 
 
 def _settings(steps: int, **others: Any) -> ProteinTraining:
     small = {"rows": 4, "row": 64, "d_model": 32, "n_heads": 2, "n_layers": 1, "warmup": 5, "checkpoint_every": 4}
+    small["teaching"] = 0.0
     return ProteinTraining(steps=steps, average=0.9, **{**small, **others})
 
 
@@ -33,8 +42,8 @@ def tokenizer() -> Any:
 
 def test_rows_hold_whole_sequences_each_with_its_number(tokenizer: Any) -> None:
     packer = Packer(tokenizer, rows=6, row=70)
-    tokens, target, numbers = packer.batch(_corpus((AMINO_ACIDS, "ACD" * 7)), np.random.default_rng(0))
-    assert tokens.shape == target.shape == numbers.shape == (6, 70)
+    tokens, target, numbers, columns = packer.batch(_corpus((AMINO_ACIDS, "ACD" * 7)), np.random.default_rng(0))
+    assert tokens.shape == target.shape == numbers.shape == columns.shape == (6, 70)
     masked = target >= 0
     assert torch.equal(masked, tokens == tokenizer.mask_token_id)
     for row in range(6):
@@ -52,19 +61,34 @@ def test_rows_hold_whole_sequences_each_with_its_number(tokenizer: Any) -> None:
 
 def test_long_sequences_are_cut_at_random_places(tokenizer: Any) -> None:
     packer = Packer(tokenizer, rows=8, row=12)
-    tokens, target, _ = packer.batch(_corpus((AMINO_ACIDS,)), np.random.default_rng(1))
+    tokens, target, _, columns = packer.batch(_corpus((AMINO_ACIDS,)), np.random.default_rng(1))
     whole = torch.where(target >= 0, target, tokens)
     assert (whole[:, 0] == tokenizer.cls_token_id).all() and (whole[:, 11] == tokenizer.eos_token_id).all()
     assert len(set(whole[:, 1].tolist())) > 2
+    ids = torch.tensor(tokenizer.convert_tokens_to_ids(list(AMINO_ACIDS)))
+    assert torch.equal(ids[columns[:, 1:11]], whole[:, 1:11]), "each letter keeps its column when a window is cut"
 
 
 def test_sequences_are_drawn_by_weight() -> None:
     rng = np.random.default_rng(0)
     corpus = _corpus(("AAA", "CCC", "DDD"), [1.0, 0.0, 3.0])
-    drawn = [corpus.draw(rng) for _ in range(2000)]
+    drawn = [corpus.draw(rng)[0] for _ in range(2000)]
     assert drawn.count("CCC") == 0 and 0.2 < drawn.count("AAA") / 2000 < 0.3
     with pytest.raises(InputError, match="0 sequences"):
-        Corpus((), np.array([]), {})
+        Corpus((), np.array([]), {}, np.array([], dtype=np.int64))
+
+
+def test_a_row_of_an_alignment_is_drawn_with_and_without_its_gaps(tokenizer: Any) -> None:
+    """Its letters know their columns either way; a gap is shown, never hidden, and never asked for."""
+    rng = np.random.default_rng(0)
+    corpus = Corpus(("A-CD--E",), np.ones(1), {}, np.array([10]), aligned=0.5)
+    drawn = {(letters, *columns.tolist()) for letters, columns in (corpus.draw(rng) for _ in range(50))}
+    assert drawn == {("A-CD--E", 10, 11, 12, 13, 14, 15, 16), ("ACDE", 10, 12, 13, 16)}
+    whole = Corpus(("A-CD--E",), np.ones(1), {}, np.array([-1]), aligned=1.0)
+    tokens, target, _, columns = Packer(tokenizer, rows=20, row=9).batch(whole, rng)
+    gaps = tokens == tokenizer.convert_tokens_to_ids("-")
+    assert bool((gaps.sum(1) == 3).all()) and bool((target[gaps] == NOT_PREDICTED).all())
+    assert bool((columns == NOT_PREDICTED).all()) and corpus.column_count == 17 and whole.column_count == 1
 
 
 def test_packing_keeps_sequences_apart(tokenizer: Any) -> None:
@@ -96,6 +120,7 @@ def test_it_learns_and_an_interrupted_run_ends_with_the_same_weights(tmp_path: P
     assert header.training["data"] == {"what": "a test"}
     assert header.metrics["held_out_loss"] < np.log(20) - 0.3, "ten letters of twenty are soon known not to occur"
     model = load_esmc_file(whole, name="x")
+    assert not [name for name in one if name.startswith("columns")], "what tells the columns is thrown away"
     assert held_out_loss(model, PERIODIC[:1]) == pytest.approx(header.metrics["held_out_loss"], abs=0.02)
 
 
@@ -129,10 +154,16 @@ def test_families_are_balanced_and_what_is_held_out_is_nowhere(tmp_path: Path) -
     assert alignments_in(files) == files and family_name(files[1]) == "PF2"
     assert len(held["PF3"]) == 30 and 5 <= len(held["PF1"]) <= 40
     unseen = {letters for group in held.values() for letters in group}
-    assert not unseen & set(corpus.sequences) and "ACDEF" not in corpus.sequences
+    assert not unseen & {row.replace("-", "") for row in corpus.sequences} and "ACDEF" not in corpus.sequences
     share = sum(w for s, w in zip(corpus.sequences, corpus.weights, strict=True) if s in set(small))
     assert share / corpus.weights.sum() > 25 / 475 * 1.3, "a small family is drawn more often than its size says"
     assert corpus.origin["families"] == ["PF1", "PF2"] and corpus.origin["left_out"] == ["PF3"]
+    first = dict(zip(corpus.sequences, corpus.columns.tolist(), strict=True))
+    assert {first[row] for row in first if row in set(large[50:])} == {0}
+    assert {first[row] for row in first if row in set(small)} == {30}
+    natural = reference_of([files[0], files[1]], 1000, (30, 30), seed=1)
+    assert len(natural) == len(set(natural)) and set(natural) == unseen - set(held["PF3"])
+    assert len(reference_of([files[0]], 3, (30, 30), seed=1)) == 3 and not reference_of([files[0]], 3, (5, 9), seed=1)
     taken = sample_of(held, 9)
     assert len(set(taken)) == 9 and {name for name, group in held.items() if set(group) & set(taken)} == set(held)
     with pytest.raises(InputError, match="no alignment at"):
@@ -149,3 +180,30 @@ def test_general_sequences_have_their_share(tmp_path: Path) -> None:
     assert "M" * 30 + "K" * 10 in corpus.sequences
     drawn = sum(w for s, w in zip(corpus.sequences, corpus.weights, strict=True) if s.startswith("MMM"))
     assert drawn / corpus.weights.sum() == pytest.approx(0.25)
+
+
+def test_it_learns_where_in_the_alignment_a_residue_lies(tmp_path: Path) -> None:
+    """All sequences are alike but for what stands in front, so that columns can be told from the residues alone."""
+    rows = tuple("-" * k + AMINO_ACIDS + "-" * (5 - k) for k in range(5))
+    lines: list[str] = []
+    corpus = Corpus(rows, np.ones(5), {}, np.zeros(5, dtype=np.int64))
+    train_protein_model(tmp_path / "w.safetensors", corpus, [AMINO_ACIDS], _settings(100), report=lines.append)
+    told = [float(line.split()[5]) for line in lines if line.startswith("step")]
+    assert told[-1] < np.log(25) - 0.5 and told[-1] < told[0]
+
+
+def test_it_learns_from_a_teacher_and_looks_where_it_points(tmp_path: Path) -> None:
+    """Columns 0 and 10 are copies of one of twenty letters, the rest is always the same."""
+    rows = tuple(letter + "A" * 9 + letter + "C" * 9 for letter in AMINO_ACIDS)
+    lines: list[str] = []
+    corpus = Corpus(rows, np.ones(20), {}, np.zeros(20, dtype=np.int64))
+    settings = _settings(200, n_layers=2, teaching=0.5)
+    out = train_protein_model(tmp_path / "w.safetensors", corpus, rows[:3], settings, report=lines.append)
+    assert lines[1] == "teacher of 20 columns fitted to 20 rows"
+    first, *_, last = (line.split() for line in lines if line.startswith("step"))
+    assert first[2::2][:4] == ["loss", "columns", "taught", "looks"]
+    assert float(last[7]) < float(first[7]), "closer to the teacher"
+    assert first[9] != "nan" and last[9] == "nan", "guided while young, free at the end"
+    again: list[str] = []
+    train_protein_model(out, corpus, rows[:3], settings, report=again.append)
+    assert not any("fitted" in line for line in again), "teachers are kept beside the run"

@@ -86,7 +86,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     hits = 0
     for seed in range(60):
         samples, truth = table_samples(COPY, 400, seed=seed)
-        (_, corrected) = estimate_samples(samples, resamples=40, seed=seed)
+        (_, corrected, _) = estimate_samples(samples, resamples=40, seed=seed)
         hits += corrected.low <= truth <= corrected.high
     assert 46 <= hits <= 60, hits
 

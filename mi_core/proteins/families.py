@@ -5,7 +5,7 @@ A family is M sequences over N columns in 21 states: the 20 amino acids (ids 0..
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,6 +140,12 @@ def _encoded(names: Iterable[str], rows: list[str]) -> Tensor:
         name, letter = list(names)[row], rows[row][column]
         raise FormatError(f"Character {letter!r} in column {column + 1} of {name} is neither amino acid nor gap.")
     return torch.from_numpy(states)
+
+
+def encode_rows(rows: Sequence[str]) -> UInt8[Tensor, "M N"]:
+    """Rows of letters and '-', all of one length, in 21 states: what `spell` wrote."""
+    letters = np.frombuffer("".join(rows).encode("ascii"), np.uint8).reshape(len(rows), -1)
+    return torch.from_numpy(_CODES[letters])
 
 
 # Weights

@@ -5,7 +5,7 @@ from typing import Annotated
 import torch
 
 from mi_core.information import entropy_of
-from mi_core.selection import Bounds, Selection, StepView, commit, count_of, strategy
+from mi_core.selection import RULED_OUT, Bounds, Selection, StepView, commit, count_of, strategy
 
 BOUND = "bound on the total correlation that may be lost in a step, nats"
 Gamma = Annotated[float, Bounds(0.0, 50.0, BOUND)]
@@ -83,22 +83,46 @@ def faithful(
     return _budget(view, own, lam, gamma, f"KL of the draw plus {lam:g} times MI among them")
 
 
-@strategy(title="Pointwise budget", source="this project", pairs=("pmi",))
+@strategy(title="Pointwise budget", source="this project", pairs=("loss",))
 def pointwise(
     view: StepView,
     *,
-    beta: Annotated[float, Bounds(0.0, 50.0, "nats that this very draw may lose in a step")] = 0.3,
+    beta: Annotated[float, Bounds(0.0, 50.0, "nats that every step may lose")] = 0.015,
+    kappa: Annotated[float, Bounds(0.0, 1.0, "nats more for each nat of entropy that is still open")] = 0.0004,
+    lean: Annotated[
+        float, Bounds(0.0, 10.0, "how much a nat of entropy counts against a nat of loss in the order")
+    ] = 0.3,
 ) -> Selection:
-    """The faithful budget, charged for the tokens that were drawn and not for the average draw.
+    """The faithful budget with its pairs charged for the tokens that were drawn, not only for the average draw.
 
-    A step that commits x from q = prod q_i loses ln q(x) / p(x) = sum ln q_i(x_i) / p_i(x_i) - (PMI among them, to
-    second order). MI is the mean of PMI: it charges two cells of a row for the draws in which they come out equal, even
-    where they came out different. Here a pair that goes together costs nothing, one that does not costs -PMI, and a
-    position whose draw is refused is drawn again in a later step. Gains are not set off against losses.
+    MI is the mean of what a pair loses over all draws; of one draw it is -PMI. Two cells of a row that drew different
+    digits lose nothing, two that drew the same one everything. Where PMI says that a draw all but cannot be, the pair
+    is charged -PMI and the later position waits and is drawn again; elsewhere it is charged its MI. The next position
+    is the one that costs least, beside its share of entropy, so that a step spreads over what is independent; and
+    while much is open more may be lost, since little is settled yet that a loss could contradict.
+
+    Refused draws tilt what comes out towards tokens that go together: a pair that agrees with probability p, and with q
+    by chance, agrees with q + (1 - q) p.
     """
-    assert view.mi is not None and view.candidates is not None
-    own = (drawn_log_probs(view, sharpened(view)) - drawn_log_probs(view, view.log_probs)).clamp_min(0.0)
-    return _budget(view, own, 1.0, beta, "ln q/p of this draw", pairs=(-view.mi).clamp_min(0.0))
+    assert view.mi is not None
+    budget = beta + kappa * float(view.entropy[view.masked].sum())
+    own, coupling = distortion(view), torch.zeros_like(view.entropy)
+    waiting, left = view.masked.clone(), budget
+    taken: list[int] = []
+    while bool(waiting.any()):
+        order = own + coupling + lean * view.entropy
+        i = int(order.masked_fill(~waiting, torch.inf).argmin())
+        waiting[i] = False
+        cost = float(own[i] + coupling[i])
+        if not taken or cost <= left + 1e-12:
+            taken.append(i)
+            left -= cost
+            coupling = coupling + view.mi[i]
+    spent = budget - left
+    refused = int((view.masked & (coupling >= RULED_OUT)).sum())
+    reason = f"{count_of(len(taken))} for {spent:.3f} of {budget:.3f} nats (KL of the draw, and what its pairs lose)"
+    reason += f"; {refused} drew tokens that do not go with theirs." if refused else "."
+    return commit(view, taken, reason, spent, budget)
 
 
 @strategy(title="DEMASK variation", source="DEMASK, arXiv 2604.02560", pairs=("tv",))
@@ -119,23 +143,9 @@ def distortion(view: StepView) -> torch.Tensor:
     """KL(q_i || p_i) of the distribution that tokens are drawn from, (N,) nats: -ln max p at temperature 0."""
     if view.temperature == 0:
         return -view.confidence.log()
-    q = sharpened(view).exp()
+    q = torch.softmax(view.log_probs / view.temperature, dim=-1)
     cross = -(q * view.log_probs.masked_fill(q == 0, 0.0)).sum(-1)
     return (cross - entropy_of(q)).clamp_min(0.0)
-
-
-def sharpened(view: StepView) -> torch.Tensor:
-    """ln q_i, what tokens are drawn from, (N, V): p_i^(1/temperature), at temperature 0 the likeliest token alone."""
-    if view.temperature == 0:
-        best = torch.nn.functional.one_hot(view.log_probs.argmax(-1), view.log_probs.shape[-1])
-        return best.double().log()
-    return torch.log_softmax(view.log_probs / view.temperature, dim=-1)
-
-
-def drawn_log_probs(view: StepView, log_probs: torch.Tensor) -> torch.Tensor:
-    """The log-probability of each position's drawn token, (N,)."""
-    assert view.candidates is not None
-    return log_probs.gather(-1, view.candidates[:, None])[:, 0]
 
 
 def _budget(
@@ -146,15 +156,9 @@ def _budget(
     what: str,
     order: list[int] | None = None,
     unit: str = "nats",
-    pairs: torch.Tensor | None = None,
 ) -> Selection:
-    """In this order (None: by ascending entropy) a position goes if own_i + lam * (its pairs) fits what is left.
-
-    Args:
-        pairs: (N, N) what each pair is charged; None: the view's matrix.
-    """
-    pairs = view.mi if pairs is None else pairs
-    assert pairs is not None
+    """In this order (None: by ascending entropy) a position goes if own_i + lam * (its pairs) fits what is left."""
+    assert view.mi is not None
     taken: list[int] = []
     left = budget
     coupling = torch.zeros_like(view.entropy)
@@ -165,7 +169,7 @@ def _budget(
         if not taken or cost <= left + 1e-12:
             taken.append(i)
             left -= cost
-            coupling = coupling + pairs[i]
+            coupling = coupling + view.mi[i]
         elif alone <= left + 1e-12:
             too_dependent += 1
     spent = budget - left

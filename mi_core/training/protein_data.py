@@ -1,14 +1,14 @@
 """What protein models are trained on: family alignments without their gaps, and general sequences beside them."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from mi_core.errors import InputError
-from mi_core.proteins.families import MAX_BYTES, read_family, weights
+from mi_core.proteins.families import MAX_BYTES, read_family, spell, weights
 from mi_core.proteins.files import read_text
 from mi_core.proteins.sequence import AMINO_ACIDS
 from mi_core.training.proteins import Corpus
@@ -41,6 +41,7 @@ def corpus_of(
     *,
     general: Path | None = None,
     general_share: float = 0.1,
+    aligned_share: float = 0.0,
     left_out: Collection[str] = (),
     seed: int = 0,
 ) -> tuple[Corpus, dict[str, list[str]]]:
@@ -51,6 +52,7 @@ def corpus_of(
     of one file is in none of the others.
 
     Args:
+        aligned_share: how often a sequence is drawn as its row of the alignment, gaps and all.
         general: FASTA of sequences of any kind, drawn with probability `general_share`.
         left_out: families (`family_name`) of which nothing is trained on.
 
@@ -61,38 +63,78 @@ def corpus_of(
         raise InputError("Name at least one alignment to train on (FASTA, A2M or Stockholm).")
     rng = np.random.default_rng(seed)
     held: dict[str, list[str]] = {}
-    kept: list[tuple[str, float]] = []
-    for path in sorted(alignments, key=lambda p: p.name):
-        family = read_family(path)
-        rows = list(zip(family.sequences(), weights(family.rows).tolist(), strict=True))
-        rows = [(letters, weight) for letters, weight in rows if len(letters) >= SHORTEST]
-        aside = rng.random(len(rows)) < (1 if family_name(path) in left_out else HELD_OUT)
-        held.setdefault(family_name(path), []).extend(row[0] for row, out in zip(rows, aside, strict=True) if out)
-        mine = [row for row, out in zip(rows, aside, strict=True) if not out]
+    kept: list[tuple[str, float, int]] = []
+    columns = 0
+    for name, width, mine, aside in _split(alignments, left_out, rng):
+        held.setdefault(name, []).extend(_plain(letters) for letters, _ in aside)
         share = sum(weight for _, weight in mine) ** -0.5 if mine else 0.0
-        kept += [(letters, weight * share) for letters, weight in mine]
+        kept += [(letters, weight * share, columns) for letters, weight in mine]
+        columns += width
     unseen = {letters for group in held.values() for letters in group}
-    kept = [row for row in kept if row[0] not in unseen]
-    kept += _general(general, general_share * sum(weight for _, weight in kept) / (1 - general_share))
+    kept = [row for row in kept if _plain(row[0]) not in unseen]
+    kept += _general(general, general_share * sum(row[1] for row in kept) / (1 - general_share))
     origin = {
         "families": sorted(set(held) - set(left_out)),
         "left_out": sorted(left_out),
         "held_out_share": HELD_OUT,
+        "aligned_share": aligned_share,
         "general": general.name if general else None,
         "general_share": general_share if general else 0,
         "sequences": len(kept),
         "seed": seed,
     }
-    letters, drawn = zip(*kept, strict=True)
-    return Corpus(tuple(letters), np.array(drawn), origin), held
+    letters, drawn, first = zip(*kept, strict=True)
+    return Corpus(tuple(letters), np.array(drawn), origin, np.array(first), aligned_share), held
 
 
-def _general(path: Path | None, total: float) -> list[tuple[str, float]]:
-    """General sequences of the 20 amino acids alone, with equal weights that sum to `total`."""
+def reference_of(alignments: Sequence[Path], count: int, lengths: tuple[int, int], *, seed: int = 0) -> list[str]:
+    """Sequences that `corpus_of` holds out with the same seed, drawn as it draws those it trains on, each once.
+
+    Args:
+        count: at most; all there are, if that is fewer.
+        lengths: shortest and longest.
+    """
+    rng = np.random.default_rng(seed)
+    drawn: dict[str, float] = {}
+    for _, _, mine, aside in _split(alignments, (), rng):
+        share = sum(weight for _, weight in mine) ** -0.5 if mine else 0.0
+        fitting = ((_plain(letters), weight) for letters, weight in aside)
+        drawn |= {letters: weight * share for letters, weight in fitting if lengths[0] <= len(letters) <= lengths[1]}
+    if not drawn:
+        return []
+    chances = np.array(list(drawn.values()))
+    chosen = rng.choice(len(drawn), size=min(count, len(drawn)), replace=False, p=chances / chances.sum())
+    letters = list(drawn)
+    return [letters[k] for k in chosen]
+
+
+Weighted = list[tuple[str, float]]  # rows of an alignment and their weights
+
+
+def _split(
+    alignments: Sequence[Path], left_out: Collection[str], rng: np.random.Generator
+) -> Iterator[tuple[str, int, Weighted, Weighted]]:
+    """Of every alignment its family, its columns, and its rows: those to train on, and those held out."""
+    for path in sorted(alignments, key=lambda p: p.name):
+        family, name = read_family(path), family_name(path)
+        rows = list(zip(map(spell, family.rows), weights(family.rows).tolist(), strict=True))
+        rows = [(letters, weight) for letters, weight in rows if len(_plain(letters)) >= SHORTEST]
+        aside = rng.random(len(rows)) < (1 if name in left_out else HELD_OUT)
+        mine, held = ([row for row, out in zip(rows, aside, strict=True) if out == wanted] for wanted in (False, True))
+        yield name, family.columns, mine, held
+
+
+def _plain(row: str) -> str:
+    """The sequence of an aligned row."""
+    return row.replace("-", "")
+
+
+def _general(path: Path | None, total: float) -> list[tuple[str, float, int]]:
+    """General sequences of the 20 amino acids alone, with equal weights that sum to `total` and no columns."""
     if path is None:
         return []
     found = _usable(path)
-    return [(letters, total / len(found)) for letters in found]
+    return [(letters, total / len(found), -1) for letters in found]
 
 
 def sequences_in(path: Path) -> list[str]:

@@ -3,8 +3,14 @@
 Loss: cross-entropy of the true residue at every masked position, averaged over the masked positions of the batch; the
 share that is masked is drawn from U[0, 1] for each sequence, so that the model is a masked diffusion model and not only
 a masked language model at 15 %. Several sequences share a row of fixed length; ESM-C keeps them apart by their number.
+
+A second loss asks the middle of the network which column of its alignment each residue lies in. ESM-C knows relative
+positions only; on Kunitz alone it spends its first thousands of steps on finding out where in the fold it is, and
+couplings come after that. Told the columns, it is there after a few hundred. The layer that answers is thrown away.
+What the residues say of each other is taught by a linear model of the same alignment, `mi_core.training.teacher`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,30 +24,50 @@ from torch.nn import functional as F
 
 from mi_core.errors import InputError
 from mi_core.models.esmc import KIND, EsmcModel, build_esmc, load_esmc_file
+from mi_core.proteins.families import GAP, encode_rows
 from mi_core.proteins.sequence import VOCAB
 from mi_core.training.loop import Losses, Run, Schedule
 from mi_core.training.progress import Cancel, Report
+from mi_core.training.teacher import NOT_PREDICTED, Lesson, fit_teacher, load_teachers, save_teachers
 from mi_core.weights import WeightsHeader, read_header, save_weights
 
-_NOT_PREDICTED = -100  # what cross_entropy leaves out
+_GUIDED = 0.7  # of the run; the network then looks where it likes
+_GUIDED_ROWS = 3  # one row in so many is guided, which costs time
 
 
 @dataclass(frozen=True)
 class Corpus:
     """Sequences and how often each is drawn."""
 
-    sequences: tuple[str, ...]  # letters of the 20 amino acids
+    sequences: tuple[str, ...]  # letters of the 20 amino acids; '-' where an aligned row has a gap
     weights: NDArray[np.float64]  # (S,), any positive scale
     origin: dict[str, Any]  # what a weight file says of the data
+    columns: NDArray[np.int64]  # (S,) number of the first column of its alignment among those of all; -1: none
+    aligned: float = 0.0  # share of the draws that keep the gaps
 
     def __post_init__(self) -> None:
         if not self.sequences or len(self.sequences) != len(self.weights):
             raise InputError(f"{len(self.sequences)} sequences and {len(self.weights)} weights cannot be trained on.")
 
-    def draw(self, rng: np.random.Generator) -> str:
-        """One sequence, by weight."""
-        place = np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right")
-        return self.sequences[min(int(place), len(self.sequences) - 1)]
+    def draw(self, rng: np.random.Generator) -> tuple[str, NDArray[np.int64]]:
+        """One sequence, by weight, and the column of each of its letters, `NOT_PREDICTED` where there is none."""
+        found = np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right")
+        at = min(int(found), len(self.sequences) - 1)
+        letters, columns = self.sequences[at], np.full(len(self.sequences[at]), NOT_PREDICTED)
+        if self.columns[at] >= 0:
+            columns = self.columns[at] + np.arange(len(letters))
+        if "-" in letters and rng.random() >= self.aligned:
+            columns = columns[[letter != "-" for letter in letters]]
+            letters = letters.replace("-", "")
+        return letters, columns
+
+    @property
+    def column_count(self) -> int:
+        """Columns of all alignments, at least 1."""
+        ends = (
+            first + len(row) for first, row in zip(self.columns.tolist(), self.sequences, strict=True) if first >= 0
+        )
+        return max(ends, default=1)
 
     @property
     def _cumulative(self) -> NDArray[np.float64]:
@@ -53,14 +79,19 @@ class Corpus:
 
 @dataclass(frozen=True)
 class ProteinTraining(Schedule):
-    """Settings of one run. The defaults give a model of 2.7M parameters."""
+    """Settings of one run. The defaults give a model of 1.1M parameters."""
 
-    average: float = 0.99  # short runs: a longer memory would keep the first, random weights
-    rows: int = 24  # rows of a batch
+    warmup: int = 100
+    average: float = 0.995  # short runs: a longer memory would keep the first, random weights
+    checkpoint_every: int = 500
+    rows: int = 8  # rows of a batch
     row: int = 256  # tokens of a row; longer sequences are cut to a random window
-    d_model: int = 192
-    n_heads: int = 6
-    n_layers: int = 6
+    d_model: int = 128
+    n_heads: int = 4
+    n_layers: int = 4
+    column_loss: float = 0.5  # weight of the second loss
+    teaching: float = 0.5  # share of the first loss that is held against the teacher instead of the residue; 0: none
+    guidance: float = 0.5  # weight, at the start, of looking where the teacher's partners are
     start: str | None = None  # a weight file to start from instead of random weights
 
 
@@ -82,16 +113,37 @@ def train_protein_model(
         `out`. A run keeps its state in `out` + `.run/`; the same command picks it up.
     """
     network = _first_network(settings)
+    network.columns = nn.Linear(settings.d_model, corpus.column_count)
     run = Run(out.with_name(out.name + ".run"), network, network.transformer, settings)
     packer = Packer(network.tokenizer, settings.rows, settings.row)
     report(f"{run.parameters:,} parameters; {len(corpus.sequences):,} sequences; starting at step {run.step}")
+    upper = range(max(1, settings.n_layers // 2), settings.n_layers)  # none in a network of one layer
+    lesson = _lesson(run.folder / "teachers.pt", corpus, settings, len(upper) * settings.n_heads, report)
 
     def loss_of(forward: nn.Module, rng: np.random.Generator) -> tuple[Tensor, Losses]:
-        tokens, target, numbers = packer.batch(corpus, rng)
+        tokens, target, numbers, columns = packer.batch(corpus, rng)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = forward(sequence_tokens=tokens, sequence_id=numbers).sequence_logits
-        loss = F.cross_entropy(logits.float().flatten(0, 1), target.flatten(), ignore_index=_NOT_PREDICTED)
-        return loss, {"loss": loss.item()}
+            output = forward(sequence_tokens=tokens, sequence_id=numbers)
+            places = network.columns(output.hidden_states[upper.start - 1])
+        loss, extra = _mean_loss(output.sequence_logits, target), _mean_loss(places, columns)
+        total, shown = loss + settings.column_loss * extra, {"loss": loss.item(), "columns": extra.item()}
+        if lesson is not None:
+            hidden = target != NOT_PREDICTED
+            told, partners = lesson(packer.states(torch.where(hidden, target, tokens)), hidden, numbers, columns)
+            log_probs = output.sequence_logits.float().log_softmax(-1)[..., packer.residues]
+            soft = -(told * log_probs).sum() / (told.sum() + 1)
+            total = total + settings.teaching * (soft - loss)
+            shown |= {"taught": soft.item(), "looks": math.nan}
+            weight = settings.guidance * max(0.0, 1 - run.clock.fraction(run.step) / _GUIDED)
+            if weight > 0 and upper:
+                some = slice(max(1, settings.rows // _GUIDED_ROWS))
+                blocks = network.transformer.blocks
+                with torch.autocast("cpu", dtype=torch.bfloat16):
+                    looks = [_attention(blocks[b], output.hidden_states[b - 1][some], numbers[some]) for b in upper]
+                wanted = partners[some].movedim(-1, 1)  # (R, heads, T), as the looks are
+                guided = _mean_loss(torch.cat(looks, dim=1).flatten(0, 1), wanted.flatten(0, 1))
+                total, shown["looks"] = total + weight * guided, guided.item()
+        return total, shown
 
     def write() -> None:
         metrics = {"held_out_loss": round(held_out_loss(EsmcModel(run.average.module, name="check"), held_out), 4)}
@@ -100,12 +152,47 @@ def train_protein_model(
             start = Path(settings.start)
             trained |= {"start": start.name, "before": read_header(start, KIND).training}
         size = {name: getattr(settings, name) for name in ("d_model", "n_heads", "n_layers")}
-        tensors = {name: value.half() for name, value in run.average.module.state_dict().items()}
+        kept = (item for item in run.average.module.state_dict().items() if not item[0].startswith("columns."))
+        tensors = {name: value.half() for name, value in kept}
         save_weights(out, tensors, WeightsHeader(KIND, size, training=trained, metrics=metrics))
         report(f"held-out loss {metrics['held_out_loss']}")
 
     run.descend(loss_of, write, report=report, cancel=cancel)
     return out
+
+
+def _lesson(path: Path, corpus: Corpus, settings: ProteinTraining, heads: int, report: Report) -> Lesson | None:
+    """The teachers of the corpus' alignments, fitted or read."""
+    firsts = sorted(set(corpus.columns[corpus.columns >= 0].tolist()))
+    if settings.teaching == 0 or not firsts:
+        return None
+    if path.is_file():
+        return Lesson(load_teachers(path), heads)
+    teachers = {}
+    for first in firsts:
+        members = (corpus.columns == first).nonzero()[0]
+        rows = encode_rows([corpus.sequences[k] for k in members])
+        teachers[first] = fit_teacher(rows, torch.from_numpy(corpus.weights[members]), seed=settings.seed)
+        report(f"teacher of {rows.shape[1]} columns fitted to {len(rows):,} rows")
+    save_teachers(path, teachers)
+    return Lesson(teachers, heads)
+
+
+def _attention(block: Any, x: Tensor, numbers: Tensor) -> Tensor:
+    """Logits (R, heads, T, T) of the attention of a block on its input (R, T, D); -inf between two sequences."""
+    attention = block.attn
+    query, key, _ = attention.layernorm_qkv(x).chunk(3, dim=-1)
+    query, key = attention._apply_rotary(attention.q_ln(query), attention.k_ln(key))
+    query, key = (part.unflatten(-1, (attention.n_heads, -1)).transpose(1, 2) for part in (query, key))
+    apart = numbers[:, None, :, None] != numbers[:, None, None, :]
+    logits: Tensor = query @ key.transpose(-1, -2) / attention.d_head**0.5
+    return logits.masked_fill(apart, -torch.inf)
+
+
+def _mean_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean cross-entropy of what is to be predicted, nats; 0 where that is nothing."""
+    total = F.cross_entropy(logits.float().flatten(0, 1), target.flatten(), ignore_index=NOT_PREDICTED, reduction="sum")
+    return total / (target != NOT_PREDICTED).sum().clamp(min=1)
 
 
 def _first_network(settings: ProteinTraining) -> Any:
@@ -125,35 +212,53 @@ class Packer:
     def __init__(self, tokenizer: Any, rows: int, row: int) -> None:
         self.rows, self.row = rows, row
         ids = np.full(128, -1, dtype=np.int64)
-        ids[[ord(s) for s in VOCAB.symbols]] = tokenizer.convert_tokens_to_ids(list(VOCAB.symbols))
-        self.ids, self.mask, self.pad = ids, tokenizer.mask_token_id, tokenizer.pad_token_id
+        letters = [*VOCAB.symbols, "-"]
+        ids[[ord(s) for s in letters]] = tokenizer.convert_tokens_to_ids(letters)
+        self.ids, self.mask, self.pad, self.gap = ids, tokenizer.mask_token_id, tokenizer.pad_token_id, ids[ord("-")]
+        self.residues = torch.from_numpy(ids[[ord(s) for s in VOCAB.symbols]])
+        self._states = torch.full((int(ids.max()) + 1,), GAP)
+        self._states[self.residues] = torch.arange(VOCAB.size)
         self.first, self.last = tokenizer.cls_token_id, tokenizer.eos_token_id
 
-    def batch(self, corpus: Corpus, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens with masks, what to predict (`_NOT_PREDICTED` elsewhere), sequence numbers; each (rows, row)."""
+    def states(self, tokens: Tensor) -> Tensor:
+        """The 21 states of an alignment, of ids of residues and gaps; the gap's for anything else."""
+        return self._states[tokens.clamp(max=len(self._states) - 1)]
+
+    def batch(self, corpus: Corpus, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Tokens with masks, the residues to predict, sequence numbers, and columns, each (rows, row).
+
+        `NOT_PREDICTED` where there is no residue to predict, or no column.
+        """
         shape = (self.rows, self.row)
-        tokens, target = np.full(shape, self.pad), np.full(shape, _NOT_PREDICTED)
-        numbers = np.zeros(shape, dtype=np.int64)
-        part = self._window(corpus.draw(rng), rng)
+        tokens, numbers = np.full(shape, self.pad), np.zeros(shape, dtype=np.int64)
+        target, places = np.full(shape, NOT_PREDICTED), np.full(shape, NOT_PREDICTED)
+        part, columns = self._window(*corpus.draw(rng), rng)
         for r in range(self.rows):
             at, number = 0, 1
             while part.size + 2 <= self.row - at:  # what does not fit opens the next row: long ones are not passed over
                 inside = slice(at + 1, at + 1 + part.size)
-                masked = rng.random(part.size) < rng.random()
-                masked[rng.integers(part.size)] = True
+                residues = (part != self.gap).nonzero()[0]  # gaps are always shown and never predicted
+                masked = np.zeros(part.size, dtype=bool)
+                masked[residues] = rng.random(residues.size) < rng.random()
+                masked[rng.choice(residues)] = True
                 tokens[r, at], tokens[r, inside.stop] = self.first, self.last
                 tokens[r, inside] = np.where(masked, self.mask, part)
-                target[r, inside] = np.where(masked, part, _NOT_PREDICTED)
+                places[r, inside] = columns
+                target[r, inside] = np.where(masked, part, NOT_PREDICTED)
                 numbers[r, at : inside.stop + 1] = number
                 at, number = inside.stop + 1, number + 1
-                part = self._window(corpus.draw(rng), rng)
-        return torch.from_numpy(tokens), torch.from_numpy(target), torch.from_numpy(numbers)
+                part, columns = self._window(*corpus.draw(rng), rng)
+        whole = (tokens, target, numbers, places)
+        return tuple(torch.from_numpy(array) for array in whole)  # type: ignore[return-value]
 
-    def _window(self, sequence: str, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Ids of a sequence, cut to what a row holds at a random place."""
+    def _window(
+        self, sequence: str, columns: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Ids and columns of a sequence, cut to what a row holds at a random place."""
         room = self.row - 2
         start = rng.integers(len(sequence) - room + 1) if len(sequence) > room else 0
-        return self.ids[np.frombuffer(sequence[start : start + room].encode(), dtype=np.uint8)]
+        cut = slice(start, start + room)
+        return self.ids[np.frombuffer(sequence[cut].encode(), dtype=np.uint8)], columns[cut]
 
 
 @torch.no_grad()

@@ -85,7 +85,7 @@ def source_of(name: str) -> MISource | None:
         "head-upper": lambda: HeadSource(get_upper()),
         "probing": ProbingSource,
         "probing-gap": GapSource,
-        "pointwise-head": lambda: PointwiseSource(get_pointwise_head()),
+        "pointwise-head": lambda: PointwiseSource(get_pointwise_head(), get_head()),
         "probing-pointwise": ProbingPointwiseSource,
         "probing-tv": TVSource,
         "attention": AttentionSource,

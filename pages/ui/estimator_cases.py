@@ -13,7 +13,7 @@ from pages.ui import estimator_figures, estimator_run, figures
 from pages.ui.estimator_run import Case, Pair
 from pages.ui.figures import blank
 
-PICKED = "es_case"
+PICKED, PRESSED = "es_picked", "es_pressed"
 LINE = 60  # residues of a line of sequence
 
 
@@ -33,14 +33,14 @@ def show(study: dict[str, Any], row: dict[str, Any]) -> None:
     case: Case | None = st.session_state.get(PICKED)
     if case is None or case.label != row["label"] or case.state not in study["states"]:
         return
-    estimator_run.controls(case, "Compute both", at_once=True)
+    estimator_run.controls(case, "Compute both", at_once=st.session_state.pop(PRESSED, False))
     found = estimator_run.get_kept().get(case)
     if isinstance(found, Pair):
         _pictures(found, estimator_figures.name_of(row), case.state)
 
 
 def _take(case: Case) -> None:
-    st.session_state[PICKED] = case
+    st.session_state[PICKED], st.session_state[PRESSED] = case, True
 
 
 def _pictures(found: Pair, name: str, state: str) -> None:

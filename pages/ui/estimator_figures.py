@@ -45,6 +45,7 @@ def cost_chart(study: Row) -> None:
     rows = [row for row in study["estimators"] if not row["refused"] and row.get(key) is not None]
     figure = blank(f"{title}: cost against quality")
     named: set[str] = set()
+    drawn: list[str] = []
     for name in dict.fromkeys(row["name"] for row in rows):
         mine = sorted((row for row in rows if row["name"] == name), key=lambda row: row["passes"])
         k = _family(mine[0])
@@ -57,7 +58,7 @@ def cost_chart(study: Row) -> None:
             legendgroup=family,
             showlegend=family not in named,
             text=[mine[0]["title"], *[""] * (len(mine) - 1)],
-            textposition="middle right" if mine[0]["passes"] < 3 else "middle left",
+            textposition=_beside(mine[0], len(drawn)),
             textfont={"size": 11},
             line={"color": COLOURS[k], "width": 1.5},
             marker={"color": COLOURS[k], "symbol": MARKS[k], "size": 11},
@@ -66,6 +67,7 @@ def cost_chart(study: Row) -> None:
             cliponaxis=False,
         )
         named.add(family)
+        drawn.append(name)
     truth = study["truth"]
     if truth["passes"] > 0:
         figure.add_scatter(
@@ -87,6 +89,13 @@ def cost_chart(study: Row) -> None:
     figure.update_layout(height=440)
     words = ", ".join(f"{_short(row)} {row[key]:.2f} at {row['passes']:.0f} passes" for row in rows)
     figures.show(figure, "es_cost", f"{title}: {words}.")
+
+
+def _beside(row: Row, place: int) -> str:
+    """Where a name stands: names of one pass have their room on the right, and take turns above and below."""
+    if row["passes"] < 3:
+        return "top right" if place % 2 else "bottom right"
+    return "middle left"
 
 
 def _range(values: list[float]) -> list[float]:
@@ -208,14 +217,15 @@ def by_size_chart(row: Row) -> None:
             customdata=[band["pairs"] for band in row["by_size"]],
             hovertemplate=name + " %{y:.4f} nats<br>%{customdata} pairs<extra></extra>",
         )
+    figure.update_xaxes(tickangle=0, tickfont={"size": 11})
     figure.update_layout(height=260)
     figures.show(figure, "es_by_size", f"Error by the size of the true MI for {name_of(row)}.")
 
 
 def _band(band: Row) -> str:
     if band["high"] is None:
-        return f"above {band['low']:g}"
-    return f"below {band['high']:g}" if band["low"] == 0 else f"{band['low']:g} to {band['high']:g}"
+        return f"> {band['low']:g}"
+    return f"< {band['high']:g}" if band["low"] == 0 else f"{band['low']:g}-{band['high']:g}"
 
 
 def levels_chart(found: Row) -> None:
@@ -260,7 +270,8 @@ def coverage_chart(found: Row) -> None:
         customdata=[[band["pairs"], band["width"]] for band in found[key]],
         hovertemplate="%{y:.1%} of %{customdata[0]} pairs<br>mean width %{customdata[1]:.4f} nats<extra></extra>",
         text=[f"{100 * band['inside']:.0f}" for band in found[key]],
-        textposition="outside",
+        textposition="inside",
+        insidetextanchor="middle",
         showlegend=False,
     )
     figure.add_hline(y=0.9, line={"color": RED, "dash": "dash", "width": 2})

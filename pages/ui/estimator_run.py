@@ -11,16 +11,15 @@ from torch import Tensor
 
 from mi_core.catalog import load_head
 from mi_core.estimators import Task, get_estimator
+from mi_core.estimators.registry import HeadOf
 from mi_core.estimators.scorecard import ground_truth
 from mi_core.estimators.study import contender_of, study
-from mi_core.head import MIHead
 from mi_core.inputs import read_input
 from mi_core.models.protocol import Model
 from mi_core.results import MIResult
-from pages.ui import cached
-from pages.ui.jobs import Job
-
-POLL = 0.5
+from pages.ui import cached, job_controls
+from pages.ui.job_controls import Offer
+from pages.ui.jobs import Stopped, Tell, Work
 
 
 @dataclass(frozen=True)
@@ -85,79 +84,46 @@ def check(asked: Asked) -> Tensor:
     return read_input(cached.get_model(asked.model), asked.text, mask=asked.mask or None)
 
 
-@dataclass(kw_only=True)
-class LabJob(Job):
-    """One study or one case."""
-
-    key: Asked | Case
-
-    def start(self) -> None:
-        """Begin; what the cache gives is fetched here, since the thread has no session."""
-        model, kept, key = cached.get_model(self.key.model), get_kept(), self.key
-        tokens = check(key) if isinstance(key, Asked) else model.vocab.encode(key.state)
-        self.launch(lambda: kept.put(key, self._answer(model, tokens)))
-
-    def _answer(self, model: Model, tokens: Tensor) -> Any:
-        @lru_cache
-        def head_of(variant: str) -> MIHead:
-            return load_head(model.name, variant)
-
-        task = Task(model, tokens, head_of, progress=self.tell, cancel=self.stop.is_set)
-        if isinstance(self.key, Asked):
-            return study(task, [tokens])
-        contender = contender_of(self.key.label)
-        truth = ground_truth(task)
-        return Pair(get_estimator(contender.name)(task, **dict(contender.settings)), truth)
-
-
-def slot(key: Asked | Case) -> str:
-    """Where the session keeps the job of this kind; a study and a case may run side by side."""
-    return "es_job_study" if isinstance(key, Asked) else "es_job_case"
-
-
 def controls(key: Asked | Case, label: str, *, at_once: bool = False) -> None:
-    """The button, or progress and Cancel while it runs; work of the same kind on anything else is stopped."""
-    job: LabJob | None = st.session_state.get(slot(key))
-    if job is not None and job.key != key:
-        job.stop.set()
-        st.session_state.pop(slot(key))
-        job = None
-    if job is None and at_once and get_kept().get(key) is None:
-        job = _begin(key)
-    st.fragment(_controls, run_every=POLL if job is not None else None)(key, label)
+    """The button, or progress and Cancel while it runs; work of the same kind on anything else is stopped.
+
+    Args:
+        at_once: begin without waiting for the button.
+    """
+    offer = Offer(
+        prefix="es" if isinstance(key, Asked) else "es_case",
+        subject=key,
+        label=label,
+        icon=":material/play_arrow:",
+        prepare=lambda: _work(key),
+        is_done=get_kept().get(key) is not None,
+        unit="steps",
+    )
+    if at_once and not offer.is_done:
+        job_controls.stop_other(offer.prefix, key)
+        if f"{offer.prefix}_job" not in st.session_state:
+            job_controls.begin(offer)
+    job_controls.controls(offer)
 
 
-def _begin(key: Asked | Case) -> LabJob:
-    job = LabJob(key=key)
-    st.session_state[slot(key)] = job
-    job.start()
-    return job
+def _work(key: Asked | Case) -> Work:
+    """What a thread does; what the cache gives is fetched here, since it has no session."""
+    model, kept = cached.get_model(key.model), get_kept()
+    tokens = check(key) if isinstance(key, Asked) else model.vocab.encode(key.state)
+
+    def answer(tell: Tell, stopped: Stopped) -> None:
+        kept.put(key, _answer(key, Task(model, tokens, lru_cache(_head_of(model)), tell, stopped)))
+
+    return answer
 
 
-def _controls(key: Asked | Case, label: str) -> None:
-    job: LabJob | None = st.session_state.get(slot(key))
-    if job is not None and not job.running:
-        st.session_state.pop(slot(key))
-        if job.error:
-            st.error(job.error)
-        elif get_kept().get(key) is not None:
-            st.rerun()
-    running = job is not None and job.running
-    if job is not None and running:
-        _progress(job)
-    elif get_kept().get(key) is None and st.button(
-        label, type="primary", key=f"{slot(key)}_run", icon=":material/play_arrow:"
-    ):
-        _begin(key)
-        st.rerun()
+def _head_of(model: Model) -> HeadOf:
+    return lambda variant: load_head(model.name, variant)
 
 
-def _progress(job: LabJob) -> None:
-    left = job.seconds_left
-    ahead = "measuring the pace" if left is None else f"about {max(1, round(left))} s left"
-    with st.container(horizontal=True, vertical_alignment="bottom", width="content"):
-        st.progress(job.share, text=f"{job.done} of {job.total or '?'} · {ahead}", width=260)
-        if st.button("Cancel", key=f"{slot(job.key)}_cancel", icon=":material/close:"):
-            job.cancel()
-            st.session_state.pop(slot(job.key), None)
-            st.rerun()
+def _answer(key: Asked | Case, task: Task) -> Any:
+    if isinstance(key, Asked):
+        return study(task, [task.tokens])
+    contender = contender_of(key.label)
+    truth = ground_truth(task)
+    return Pair(get_estimator(contender.name)(task, **dict(contender.settings)), truth)

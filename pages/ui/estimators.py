@@ -10,6 +10,7 @@ import streamlit as st
 
 from mi_core.catalog import EXACT, entries
 from mi_core.estimators import ESTIMATORS
+from mi_core.estimators.summary import NOTHING
 from mi_core.proteins.presets import load_preset
 from mi_core.report import read_record
 from mi_core.sudoku.presets import PRESETS as BOARDS
@@ -216,7 +217,7 @@ def diagnostics(study: Study) -> None:
 def _value(value: float, unit: str) -> str:
     if unit == "share":
         return f"{100 * value:.2f} %"
-    return f"{value:,.0f}" if unit == "passes" else f"{value:.2g} nats" if value else "0 nats"
+    return f"{value:,.0f}" if unit == "passes" else f"{value:.2g} nats" if value > NOTHING else "0 nats"
 
 
 def downloads(study: Study) -> None:

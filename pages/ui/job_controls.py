@@ -74,10 +74,15 @@ def _start(offer: Offer) -> None:
     key = f"{offer.prefix}_run"
     look = {"icon": offer.icon, "help": offer.explained, "disabled": offer.disabled}
     if st.button(offer.label, type="primary", key=key, **look):
-        job = Job(offer.subject)
-        job.launch(offer.prepare())
-        st.session_state[f"{offer.prefix}_job"] = job
+        begin(offer)
         st.rerun()
+
+
+def begin(offer: Offer) -> None:
+    """Start the work."""
+    job = Job(offer.subject)
+    job.launch(offer.prepare())
+    st.session_state[f"{offer.prefix}_job"] = job
 
 
 def _cancelled(job: Job, offer: Offer) -> bool:

@@ -23,7 +23,7 @@ SOURCES: Sources = {
         "probing": "probing",
         "probing, MI + gap": "probing-gap",
     },
-    "pmi": {"pointwise head": "pointwise-head", "probing, pointwise": "probing-pointwise"},
+    "loss": {"pointwise head": "pointwise-head", "probing, pointwise": "probing-pointwise"},
     "tv": {"probing, variation": "probing-tv"},
     "attention": {"attention": "attention"},
     "structure": {"rules of the game": "structure"},
