@@ -21,7 +21,13 @@ from mi_core.strategies import get_strategy
 Row = dict[str, Any]
 
 
-LIKELIHOODS = ("toy", "sudoku", "kunitz")  # records of `bench likelihood`, one a model
+LIKELIHOODS = ("toy", "sudoku", "kunitz")  # records of `bench likelihood`, one a model; those that are there
+
+
+def likelihood_records(folder: Path) -> list[Path]:
+    """Their files, in this order."""
+    paths = [folder / f"likelihood_{name}.json" for name in LIKELIHOODS]
+    return [path for path in paths if path.is_file()]
 
 
 def write_record(path: Path, arguments: Sequence[str], result: Any) -> None:
@@ -70,7 +76,7 @@ def tables(folder: Path) -> str:
         _strategies(read_record(folder / "sudoku_generate.json"), "valid", "Valid grids"),
         _estimators([read_record(folder / f"sudoku_estimator_{v}.json") for v in ("marginals", "paper")]),
         _speed(read_record(folder / "sudoku_speed.json")),
-        _likelihood([read_record(folder / f"likelihood_{name}.json") for name in LIKELIHOODS]),
+        _likelihood([read_record(path) for path in likelihood_records(folder)]),
         _tuning(read_record(folder / "sudoku_tuning.json")),
         _study(read_record(folder / "estimators_sudoku.json")),
         _study(read_record(folder / "estimators_esmc-kunitz.json")),

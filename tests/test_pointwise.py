@@ -72,7 +72,7 @@ def _view(loss: float, *, temperature: float = 1.0, unsure: float = 0.5) -> Step
 
 def test_a_draw_is_charged_for_what_it_is() -> None:
     """By hand: a pair that loses 0.4 fits 0.5 nats and not 0.3; the likeliest of two costs ln 2 each."""
-    plain = {"kappa": 0.0, "lean": 0.0}
+    plain = {"kappa": 0.0, "lean": 0.0, "unlikely": 0.0}
     assert RULE.select(_view(0.4), {"beta": 0.3, **plain}).chosen.tolist() == [True, False, True]
     both = RULE.select(_view(0.4), {"beta": 0.5, **plain})
     assert both.chosen.all() and both.spent == pytest.approx(0.4) and both.budget == 0.5
@@ -83,10 +83,22 @@ def test_a_draw_is_charged_for_what_it_is() -> None:
 
 
 def test_more_may_be_lost_while_more_is_open_and_certain_positions_come_first() -> None:
-    share = RULE.select(_view(0.4), {"beta": 0.0, "kappa": 0.1, "lean": 0.0})
+    share = RULE.select(_view(0.4), {"beta": 0.0, "kappa": 0.1, "lean": 0.0, "unlikely": 0.0})
     assert share.budget == pytest.approx(0.3 * math.log(2)) and share.chosen.tolist() == [True, False, True]
-    certain = RULE.select(_view(0.0, unsure=0.9, temperature=0.0), {"beta": 0.2, "kappa": 0.0, "lean": 0.3})
+    certain = RULE.select(
+        _view(0.0, unsure=0.9, temperature=0.0), {"beta": 0.2, "kappa": 0.0, "lean": 0.3, "unlikely": 0.0}
+    )
     assert certain.chosen.tolist() == [False, False, True], "-ln 0.9 fits 0.2 nats, ln 2 does not"
+
+
+def test_an_unlikely_draw_waits() -> None:
+    """Face 0 has a chance of 0.05 where face 1 has 0.95, a nineteenth: refused at a tenth, taken at a twentieth."""
+    view = _view(0.0, unsure=0.05)
+    plain = {"beta": 0.5, "kappa": 0.0, "lean": 0.3}
+    assert RULE.select(view, {**plain, "unlikely": 0.1}).chosen.tolist() == [True, True, False]
+    assert RULE.select(view, {**plain, "unlikely": 0.05}).chosen.all()
+    alone = replace(view, masked=torch.tensor([False, False, True]))
+    assert RULE.select(alone, {**plain, "unlikely": 0.1}).chosen.tolist() == [False, False, True], "something goes"
 
 
 def test_copies_never_disagree_and_the_tilt_is_the_one_that_theory_gives() -> None:

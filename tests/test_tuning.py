@@ -115,6 +115,8 @@ def test_a_random_context_has_its_size_and_leaves_something_open() -> None:
     assert len(random_context(tokens, 0.5, seed=1)) == 40 and len(random_context(tokens, 1.0, seed=1)) == 80
     assert random_context(tokens, 0.5, seed=1) == random_context(tokens, 0.5, seed=1)
     assert random_context(tokens, 0.5, seed=1) != random_context(tokens, 0.5, seed=2)
+    other = (torch.arange(81) < 18).long()
+    assert min(random_context(tokens, 0.5, seed=1, other=other)) >= 18, "only what both share is given"
 
 
 # Mutation scan

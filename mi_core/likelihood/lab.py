@@ -103,7 +103,14 @@ def of_symbols(model: Model, text: str) -> Question:
     return ask(model, tokens)
 
 
-def random_context(tokens: Row, part: float, *, seed: int) -> tuple[int, ...]:
-    """A random share of the positions to give, the same for the same seed; one position at least stays open."""
+def random_context(tokens: Row, part: float, *, seed: int, other: Row | None = None) -> tuple[int, ...]:
+    """A random share of the positions to give, the same for the same seed; one position at least stays open.
+
+    Args:
+        other: (N,), a sequence to compare with: only positions where both hold the same can be given.
+    """
     order = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(seed))
-    return tuple(sorted(order[: min(round(part * len(tokens)), len(tokens) - 1)].tolist()))
+    chosen = order[: min(round(part * len(tokens)), len(tokens) - 1)]
+    if other is not None:
+        chosen = chosen[(tokens == other)[chosen]]
+    return tuple(sorted(chosen.tolist()))

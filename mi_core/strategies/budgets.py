@@ -92,6 +92,7 @@ def pointwise(
     lean: Annotated[
         float, Bounds(0.0, 10.0, "how much a nat of entropy counts against a nat of loss in the order")
     ] = 0.3,
+    unlikely: Annotated[float, Bounds(0.0, 1.0, "a draw below this share of the likeliest token's chance waits")] = 0.1,
 ) -> Selection:
     """The faithful budget with its pairs charged for the tokens that were drawn, not only for the average draw.
 
@@ -101,12 +102,17 @@ def pointwise(
     is the one that costs least, beside its share of entropy, so that a step spreads over what is independent; and
     while much is open more may be lost, since little is settled yet that a loss could contradict.
 
-    Refused draws tilt what comes out towards tokens that go together: a pair that agrees with probability p, and with q
-    by chance, agrees with q + (1 - q) p.
+    The model errs as well, and most where it gives a token little: a draw far less likely than the best one (min-p,
+    arXiv 2407.01082) waits too, and is drawn again when more is known.
+
+    Refused draws tilt what comes out towards likely tokens that go together: with `unlikely` 0, a pair that agrees with
+    probability p, and with q by chance, agrees with q + (1 - q) p.
     """
-    assert view.mi is not None
+    assert view.mi is not None and view.candidates is not None
     budget = beta + kappa * float(view.entropy[view.masked].sum())
-    own, coupling = distortion(view), torch.zeros_like(view.entropy)
+    behind = view.log_probs.max(-1).values - view.log_probs.gather(-1, view.candidates[:, None])[:, 0]
+    own = distortion(view) + torch.where(behind.exp() * unlikely > 1, behind, 0.0)
+    coupling = torch.zeros_like(view.entropy)
     waiting, left = view.masked.clone(), budget
     taken: list[int] = []
     while bool(waiting.any()):

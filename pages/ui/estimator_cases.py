@@ -86,7 +86,13 @@ def _map(matrix: Tensor, truth: MIResult, names: list[str], title: str, high: fl
     )
     figure.update_xaxes(type="category", showgrid=False, constrain="domain", tickfont={"size": 9})
     figure.update_yaxes(
-        type="category", showgrid=False, autorange="reversed", scaleanchor="x", constrain="domain", tickfont={"size": 9}
+        type="category",
+        showgrid=False,
+        autorange="reversed",
+        scaleanchor="x",
+        constrain="domain",
+        tickfont={"size": 9},
+        automargin=True,
     )
     figure.update_layout(height=380, margin={"l": 8, "r": 4, "t": 40, "b": 8}, font={"color": figures.text_colour()})
     return figure

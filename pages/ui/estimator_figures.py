@@ -39,7 +39,7 @@ def _family(row: Row) -> int:
 def cost_chart(study: Row) -> None:
     """Quality against passes, a point an estimator; full probing stands at 1 by definition."""
     title = st.segmented_control(
-        "Quality", list(QUALITIES), default="Spearman", key="es_quality", bind="query-params", required=True
+        "Quality", list(QUALITIES), default="Spearman", key="es_quality", bind="query-params", required=True, wrap=True
     )
     key = QUALITIES[title or "Spearman"]
     rows = [row for row in study["estimators"] if not row["refused"] and row.get(key) is not None]
@@ -143,7 +143,7 @@ def density_chart(row: Row) -> None:
     for column, line, count in cells_of(row["density"]):
         cells[line][column] = len(str(count)) + int(str(count)[0]) / 10  # grows with the logarithm
         counts[line][column] = count
-    figure = blank(f"{name} against the truth")
+    figure = blank("Estimate against the truth")
     figure.add_heatmap(
         x=centres,
         y=centres,

@@ -40,6 +40,7 @@ def show() -> None:
         key="es_from",
         bind="query-params",
         required=True,
+        wrap=True,
     )
     makers = {FILE: _file, NUMBERS: _numbers, SYMBOLS: _symbols, CELLS: _cells}
     try:

@@ -16,6 +16,7 @@ from mi_core.report import read_record
 from mi_core.sudoku.presets import PRESETS as BOARDS
 from pages.ui import estimator_figures, estimator_run, frame
 from pages.ui.estimator_run import Asked
+from pages.ui.widgets import download
 
 Study = dict[str, Any]
 RESULTS = frame.ROOT / "assets" / "results"
@@ -222,11 +223,4 @@ def _value(value: float, unit: str) -> str:
 
 def downloads(study: Study) -> None:
     """The whole study as a file."""
-    st.download_button(
-        "Study (JSON)",
-        lambda: json.dumps(study),
-        file_name=f"estimators-{study['model']}.json",
-        key="es_json",
-        on_click="ignore",
-        icon=":material/download:",
-    )
+    download("Study (JSON)", f"estimators-{study['model']}.json", lambda: json.dumps(study), key="es_json")

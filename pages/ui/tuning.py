@@ -14,6 +14,7 @@ from mi_core.likelihood.lab import random_context
 from mi_core.likelihood.question import Question, ask, check_same_vocabulary
 from mi_core.models.protocol import Model
 from mi_core.protein_view import Protein
+from mi_core.shapes import Row
 from mi_core.sudoku.diagonals import EXAMPLES
 from mi_core.tuning import Tuning, compare, mutated
 from pages.ui import cached, job_controls, model_choice
@@ -68,7 +69,7 @@ def choose() -> Asked:
     return Asked(tuned, reference, sequence, int(given), against.strip(), int(passes), int(seed), preset)
 
 
-_GIVEN = "A random share of the sequence that both models are shown; the rest is scored, and open in the map."
+_GIVEN = "A random share of the sequence that both models are shown, where it equals the other one; the rest is scored."
 
 
 def _models(kind: str, models: dict[str, str]) -> tuple[str, str]:
@@ -133,17 +134,24 @@ def models_of(asked: Asked) -> tuple[Model, Model]:
     return both
 
 
-def question_of(asked: Asked) -> Question:
-    """What is scored, given what.
+def question_of(asked: Asked) -> tuple[Question, Row | None]:
+    """What is scored, given what; and the sequence to compare with.
 
     Raises:
-        InputError: a sequence that cannot be scored.
+        InputError: a sequence that cannot be scored or compared.
     """
     model, _ = models_of(asked)
     tokens = read_sequence(model, asked.sequence) if asked.is_board else protein_of(asked).tokens
     if bool((tokens == model.vocab.mask_id).any()):
         raise InputError("The sequence has open positions; fill them, so that there is a token to score at each.")
-    return ask(model, tokens, context=random_context(tokens, asked.given / 100, seed=asked.seed))
+    other = None
+    if asked.against:
+        is_whole = len("".join(asked.against.split())) >= len(tokens)
+        other = read_sequence(model, asked.against) if is_whole else mutated(model, tokens, asked.against)
+        if len(other) != len(tokens):
+            raise InputError(f"The sequences have {len(tokens)} and {len(other)} positions; both need the same length.")
+    context = random_context(tokens, asked.given / 100, seed=asked.seed, other=other)
+    return ask(model, tokens, context=context), other
 
 
 def current(asked: Asked) -> Tuning | None:
@@ -165,10 +173,7 @@ def get_reports() -> Store[Asked, Tuning]:
 
 
 def _prepare(asked: Asked) -> Work:
-    (model, reference), question, other = models_of(asked), question_of(asked), None
-    if asked.against:
-        is_whole = len("".join(asked.against.split())) >= len(question.tokens)
-        other = read_sequence(model, asked.against) if is_whole else mutated(model, question.tokens, asked.against)
+    (model, reference), (question, other) = models_of(asked), question_of(asked)
     options = {"other": other, "passes": asked.passes, "seed": asked.seed}
     reports = get_reports()
 
