@@ -318,7 +318,7 @@ def _bench_estimators(arguments: argparse.Namespace) -> Answer:
 
 def _contestants(arguments: argparse.Namespace) -> list[Contestant]:
     """Those of `--sweep` and of every `--strategy`."""
-    texts = [*SWEEPS.get(arguments.sweep, ()), *arguments.strategy]
+    texts = [*(text for sweep in arguments.sweep for text in SWEEPS[sweep]), *arguments.strategy]
     if not texts:
         raise InputError(f"Name a strategy with --strategy, or all of a comparison with --sweep {'|'.join(SWEEPS)}.")
     return [contestant_of(text) for text in texts]
@@ -522,7 +522,13 @@ def _add_decoding(parser: argparse.ArgumentParser) -> None:
 
 def _add_contestants(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strategy", action="append", default=[], metavar="NAME[@SOURCE]:key=value,...")
-    parser.add_argument("--sweep", choices=list(SWEEPS), help="the settings of a shipped comparison")
+    parser.add_argument(
+        "--sweep",
+        action="append",
+        default=[],
+        choices=list(SWEEPS),
+        help="the settings of a shipped comparison; again for more",
+    )
 
 
 def _positive(text: str) -> int:

@@ -69,7 +69,7 @@ OTHERS = (
     *over("dapd", "tau", (0.002, 0.005, 0.01, 0.02, 0.04, 0.08)),
     *over("peer-colouring", "tau", (0, 0.2, 0.4, 0.6, 0.8, 0.95)),
 )
-"""The other strategies where several answers are right: boards with several solutions and the empty board."""
+"""The other strategies on the empty board."""
 
 SWEEPS = {
     "featured": FEATURED,

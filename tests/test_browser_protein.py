@@ -134,6 +134,10 @@ def test_a_click_on_a_residue_of_the_structure_selects_it(visitor):
     expect(page.locator(".panel-title").first).to_contain_text(str(number))
 
 
+CHEAPEST = pytest.mark.parametrize("visitor", ["no webgl"], indirect=True)  # where the 3D view plays no part
+
+
+@CHEAPEST
 def test_residues_are_masked_by_click_drag_and_key(visitor):
     open_at, _ = visitor
     page = open_at()
@@ -156,6 +160,7 @@ def test_residues_are_masked_by_click_drag_and_key(visitor):
     expect(page.get_by_role("textbox", name="Masked residues")).to_have_value("3,5,15,17,20,30-35,45,68")
 
 
+@CHEAPEST
 def test_the_map_pins_a_pair(visitor):
     open_at, _ = visitor
     page = open_at()
@@ -193,7 +198,7 @@ def test_a_design_is_replayed_by_keys_on_its_structure(visitor):
     assert trace["kind"] == "decode-trace" and trace["nfe"] == 3
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize(("visitor", "dark"), [("no webgl", False), ("webgl", True)], indirect=["visitor"])
 def test_it_fits_a_telephone(visitor, dark):
     open_at, _ = visitor
     page = open_at(width=390, dark=dark)

@@ -18,7 +18,7 @@ REGIMES = {  # title: record, measure, what it shows
     "One solution, every strategy": (
         "sudoku_sweep.json",
         "solved",
-        "The first of the same puzzles, eighteen strategies: fewer puzzles, wider intervals.",
+        "The first of the same puzzles, every strategy: fewer puzzles, wider intervals.",
     ),
     "Several solutions": (
         "sudoku_several.json",
