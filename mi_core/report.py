@@ -165,8 +165,9 @@ def _generation(record: Row) -> str:
         lines.append(f"| {name} | {passes} | {scores} | {distinct} |")
     first = record["result"][0]
     text = (
-        f"{record['result'][-1]['n']} proteins of {first['lengths'][0]} to {first['lengths'][1]} residues designed from "
-        f"nothing: Jensen-Shannon divergence (nats) from {first['reference']} natural sequences that were never trained on."
+        f"{record['result'][-1]['n']} proteins of {first['lengths'][0]} to {first['lengths'][1]} residues designed "
+        f"from nothing: Jensen-Shannon divergence (nats) from {first['reference']} natural sequences that were never "
+        "trained on."
     )
     return f"{text}\n\n" + "\n".join(lines) + "\n\n" + _origin(record)
 
