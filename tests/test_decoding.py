@@ -15,7 +15,14 @@ from mi_core.decoding import DecodeTrace, MISource, decode
 from mi_core.errors import Cancelled, FormatError, InputError, SettingError
 from mi_core.models import exact
 from mi_core.selection import revise
-from mi_core.sources import AttentionSource, GapSource, ProbingSource, StructureSource, TVSource
+from mi_core.sources import (
+    AttentionSource,
+    GapSource,
+    ProbingPointwiseSource,
+    ProbingSource,
+    StructureSource,
+    TVSource,
+)
 from mi_core.strategies import STRATEGIES, Selection, StepView, Strategy
 
 COPIES = exact.ExactModel(exact.copied_bits(1.0), name="copied-bits")
@@ -196,6 +203,7 @@ def _source_for(rule: Strategy) -> MISource | None:
         return None
     made = {
         "mi": ProbingSource(),
+        "loss": ProbingPointwiseSource(),
         "tv": TVSource(),
         "structure": StructureSource(1 - torch.eye(4, dtype=torch.float64)),
     }
