@@ -18,7 +18,7 @@ hypothesis.settings.load_profile("repeatable")
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    """The same number of threads everywhere: the two workers share two cores, and sums have one order."""
+    """The same number of threads everywhere: the workers share few cores, and sums have one order."""
     import torch
 
     torch.set_num_threads(1)
