@@ -39,7 +39,7 @@ def blank(title: str) -> go.Figure:
     figure = styled(go.Figure(), height=HEIGHT, title=title)
     figure.update_layout(
         margin={"l": 58, "r": 8, "t": 40, "b": 8},
-        legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0},
+        legend={"orientation": "h", "y": -0.34, "yanchor": "top", "x": 0},  # below the title of the axis
     )
     return figure.update_xaxes(automargin=True)
 
