@@ -74,6 +74,7 @@ def tables(folder: Path) -> str:
     parts = [
         _strategies(read_record(folder / "sudoku_decoding.json"), "solved", "Solved exactly"),
         _strategies(read_record(folder / "sudoku_generate.json"), "valid", "Valid grids"),
+        _strategies(read_record(folder / "sudoku_generate_500.json"), "valid", "Valid grids"),
         _estimators([read_record(folder / f"sudoku_estimator_{v}.json") for v in ("marginals", "paper")]),
         _speed(read_record(folder / "sudoku_speed.json")),
         _likelihood([read_record(path) for path in likelihood_records(folder)]),
