@@ -31,7 +31,7 @@ from mi_core.cli_labels import (
     make_labels_command,
     train_head_command,
 )
-from mi_core.cli_output import Bar, log
+from mi_core.cli_output import Bar, at_least_one, log
 from mi_core.cli_pointwise import describe_pointwise, train_pointwise_command
 from mi_core.cli_proteins import (
     bench_contacts_command,
@@ -414,7 +414,7 @@ def _parser() -> argparse.ArgumentParser:
     generate = _command(bench, "generate", _bench_generate, "strategies from the empty board")
     _add_model(generate)
     _add_decoding(generate)
-    generate.add_argument("--boards", type=_positive, default=200)
+    generate.add_argument("--boards", type=at_least_one, default=200)
     _add_contestants(generate)
     generate.set_defaults(temperature=1.0)
     protein = _command(bench, "protein", _bench_protein, "contacts among the strongest pairs")
@@ -434,22 +434,22 @@ def _parser() -> argparse.ArgumentParser:
     describe_states(estimators)
     speed = _command(bench, "speed", _bench_speed, "wall-clock ratios in one run")
     _add_model(speed)
-    speed.add_argument("--repeats", type=_positive, default=3)
+    speed.add_argument("--repeats", type=at_least_one, default=3)
     likelihood = cli_likelihood.add_commands(commands, bench, _command, _add_model)
     dca = cli_coevolution.add_commands(bench, _command)
     train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")
-    finetune = cli_finetune.add_commands(train, bench, _command, _positive, Bar)
+    finetune = cli_finetune.add_commands(train, bench, _command)
     for measured in (sudoku, generate, protein, designed, estimator, estimators, speed, likelihood, finetune, dca):
         measured.add_argument("--record", type=Path, help="also store the result with command, date and machine")
 
     mdm = _command(train, "sudoku-mdm", _train_sudoku, "the Sudoku model, from nothing; resumes")
     mdm.add_argument("--out", type=Path, default=Path("runs/sudoku-mdm.safetensors"))
-    mdm.add_argument("--steps", type=_positive, default=9_000)
+    mdm.add_argument("--steps", type=at_least_one, default=9_000)
     mdm.add_argument("--minutes", type=float, help="end by working time instead of steps")
     mdm.add_argument("--seed", type=int, default=1)
     mdm.add_argument("--solving", type=float, default=0.5, help="share of puzzles among the training states")
     mdm.add_argument("--hard", type=float, default=0.5, help="share of hard ones among these puzzles")
-    mdm.add_argument("--grids", type=_positive, default=20_000, help="base grids to generate and train on")
+    mdm.add_argument("--grids", type=at_least_one, default=20_000, help="base grids to generate and train on")
     mdm.add_argument("--start", type=Path, help="go on from these weights, with a new schedule")
     mdm.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
     mini = _command(train, "esmc-mini", train_proteins_command, "a small ESM-C on protein families; resumes")
@@ -462,10 +462,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(head)
     head.add_argument("--out", type=Path)
     head.add_argument("--labels", type=Path, default=Path("runs/labels"), help="folder of label shards")
-    head.add_argument("--shards", type=_positive, default=64, help="shards of 64 states")
+    head.add_argument("--shards", type=at_least_one, default=64, help="shards of 64 states")
     head.add_argument("--label-minutes", type=float)
     head.add_argument("--start", type=Path, help="go on from this head, with a new schedule")
-    head.add_argument("--epochs", type=_positive, default=30)
+    head.add_argument("--epochs", type=at_least_one, default=30)
     head.add_argument("--minutes", type=float)
     head.add_argument("--seed", type=int, default=3)
 
@@ -529,10 +529,3 @@ def _add_contestants(parser: argparse.ArgumentParser) -> None:
         choices=list(SWEEPS),
         help="the settings of a shipped comparison; again for more",
     )
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value

@@ -1,13 +1,13 @@
 """The commands `labels` and `train head`: probed MI of many states, and the head that learns from it."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from mi_core import catalog
+from mi_core.cli_output import at_least_one, log
 from mi_core.errors import InputError
 from mi_core.models.protocol import Model
 from mi_core.sudoku.board import VOCAB as BOARD
@@ -37,7 +37,7 @@ def make_labels_command(arguments: argparse.Namespace) -> Answer:
         workers=arguments.workers,
         engine=arguments.engine,
         address=arguments.address,
-        report=_log,
+        report=log,
     )
     values = {"out": str(arguments.out), "shards": arguments.shards, "made": made, "states": arguments.shards * SHARD}
     return values, f"{made} shards made; {arguments.out} holds {arguments.shards} of {SHARD} states each."
@@ -69,7 +69,7 @@ def _of_alignments(arguments: argparse.Namespace, model: Model, *, trained: bool
 
 def describe_held_out(parser: argparse.ArgumentParser) -> None:
     """The options of `bench estimator` beside those of the model."""
-    parser.add_argument("--states", type=_at_least_one, default=100)
+    parser.add_argument("--states", type=at_least_one, default=100)
     parser.add_argument("--seed", type=int, default=90_001)
     _add_alignments(parser, "the states are of its sequences that `train` holds out")
 
@@ -108,7 +108,7 @@ def train_head_command(arguments: argparse.Namespace) -> Answer:
     if is_sudoku and not (arguments.labels / MANIFEST).is_file():
         fast = catalog.load_model("sudoku", weights=path, low_precision=True)
         labels = make_labels(
-            fast, arguments.labels, shards=arguments.shards, minutes=arguments.label_minutes, report=_log
+            fast, arguments.labels, shards=arguments.shards, minutes=arguments.label_minutes, report=log
         )
     else:
         _check_folder(arguments.labels, model)
@@ -124,7 +124,7 @@ def train_head_command(arguments: argparse.Namespace) -> Answer:
     )
     out = arguments.out or catalog.head_file(arguments.model, arguments.variant)
     augment = symmetric_labels if is_sudoku else None
-    train_head(model, labels, out, settings, augment=augment, report=_log, origin=_origin(arguments.labels, is_sudoku))
+    train_head(model, labels, out, settings, augment=augment, report=log, origin=_origin(arguments.labels, is_sudoku))
     return {"out": str(out), "states": len(labels)}, f"Head written to {out}."
 
 
@@ -142,7 +142,7 @@ def _train_quantiles(arguments: argparse.Namespace, model: Model, labels: Any, i
         out,
         QuantileTraining(epochs=arguments.epochs, minutes=arguments.minutes, seed=arguments.seed),
         augment=symmetric_labels if is_sudoku else None,
-        report=_log,
+        report=log,
         origin=_origin(arguments.labels, is_sudoku),
     )
     return {"out": str(out), "states": len(labels)}, f"Head with quantiles written to {out}."
@@ -174,23 +174,12 @@ def describe_labels(parser: argparse.ArgumentParser) -> None:
     from mi_core.training.labels import LABEL_SEED, PROBED
 
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards; a started one is gone on with")
-    parser.add_argument("--shards", type=_at_least_one, default=16, help="shards of 64 states")
+    parser.add_argument("--shards", type=at_least_one, default=16, help="shards of 64 states")
     parser.add_argument("--fasta", type=Path, help="sequences whose states are labelled, for a protein model")
     _add_alignments(parser, "those of its sequences that `train` trains on")
-    parser.add_argument("--workers", type=_at_least_one, default=1, help="processes on this machine")
+    parser.add_argument("--workers", type=at_least_one, default=1, help="processes on this machine")
     parser.add_argument("--seed", type=int, default=LABEL_SEED)
     parser.add_argument("--mass", type=float, default=0.995, help="of the tokens tried")
-    parser.add_argument("--positions", type=_at_least_one, default=PROBED, help="probed in each state")
+    parser.add_argument("--positions", type=at_least_one, default=PROBED, help="probed in each state")
     parser.add_argument("--engine", choices=ENGINES, default="local", help="ray: a cluster (requirements-ray.txt)")
     parser.add_argument("--address", help="of a running Ray cluster; one on this machine if left out")
-
-
-def _at_least_one(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
-
-
-def _log(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

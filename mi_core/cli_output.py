@@ -1,5 +1,6 @@
-"""What commands say while they work, on standard error."""
+"""What the command modules share: what they say while they work (standard error), and numbers they read."""
 
+import argparse
 import sys
 from typing import Any
 
@@ -22,3 +23,15 @@ class Bar:
 def log(line: str) -> None:
     """One line of a log."""
     print(line, file=sys.stderr, flush=True)
+
+
+def at_least_one(text: str) -> int:
+    """A whole number from 1, as argparse reads it.
+
+    Raises:
+        ArgumentTypeError, ValueError: it is not one.
+    """
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value

@@ -1,11 +1,11 @@
 """The command `train pointwise`: the head that tells how two drawn tokens go together."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from mi_core import catalog
+from mi_core.cli_output import log
 from mi_core.errors import InputError
 
 
@@ -30,7 +30,7 @@ def train_pointwise_command(arguments: argparse.Namespace) -> tuple[Any, str]:
         states,
         out,
         settings,
-        report=lambda line: print(line, file=sys.stderr, flush=True),
+        report=log,
         origin={"data": "half random, half decoding states of our generator; probes made on the way"},
     )
     return {"out": str(out), "states": len(states)}, f"Pointwise head written to {out}."

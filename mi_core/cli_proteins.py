@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mi_core.cli_output import Bar, log
+from mi_core.cli_output import Bar, at_least_one, log
 from mi_core.coupling import Case, MapRecipe, bench_contacts, chain_case, family_case
 from mi_core.errors import InputError, SettingError
 from mi_core.evaluation import Contestant, SourceOf
@@ -37,10 +37,8 @@ def describe_contacts(parser: argparse.ArgumentParser) -> None:
         "--structure", dest="structures", type=Path, action="append", default=[], help="one without a family"
     )
     recipe = MapRecipe()
-    parser.add_argument("--masks", type=_at_least_one, default=recipe.masks, help="states that a map is the mean of")
-    parser.add_argument(
-        "--rows", type=_at_least_one, default=recipe.rows, help="of its family, taking turns; 1: itself"
-    )
+    parser.add_argument("--masks", type=at_least_one, default=recipe.masks, help="states that a map is the mean of")
+    parser.add_argument("--rows", type=at_least_one, default=recipe.rows, help="of its family, taking turns; 1: itself")
     parser.add_argument("--ratio", type=float, default=recipe.ratio, help="share of the residues hidden in each")
     parser.add_argument("--mass", type=float, default=recipe.mass, help="probability that the tried tokens must carry")
     parser.add_argument("--seed", type=int, default=0)
@@ -90,7 +88,7 @@ def _cases(arguments: argparse.Namespace) -> Iterator[Case]:
 
 def describe_generation(parser: argparse.ArgumentParser) -> None:
     """The options of `bench protein-generation` beside those of the model and of decoding."""
-    parser.add_argument("--samples", type=_at_least_one, default=500)
+    parser.add_argument("--samples", type=at_least_one, default=500)
     parser.add_argument("--lengths", type=_lengths, default=(50, 100), metavar="50-100", help="residues of a sample")
     parser.add_argument(
         "--alignment", type=Path, action="append", default=[], help="its held-out sequences are the reference"
@@ -145,7 +143,7 @@ def describe_family_training(parser: argparse.ArgumentParser) -> None:
 
     usual = FamilyTraining()
     parser.add_argument("--alignment", type=Path, required=True, help="FASTA, A2M or Stockholm")
-    parser.add_argument("--steps", type=_at_least_one, default=usual.steps)
+    parser.add_argument("--steps", type=at_least_one, default=usual.steps)
     parser.add_argument("--seed", type=int, default=usual.seed)
 
 
@@ -170,16 +168,16 @@ def describe_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--leave-out", action="append", default=[], metavar="FAMILY", help="never trained on")
     parser.add_argument("--aligned", type=float, default=0.5, metavar="SHARE", help="of the rows that keep their gaps")
     parser.add_argument("--start", type=Path, help="go on from these weights, with a new schedule")
-    parser.add_argument("--steps", type=_at_least_one, help=f"{STEPS}, where neither these nor minutes are given")
+    parser.add_argument("--steps", type=at_least_one, help=f"{STEPS}, where neither these nor minutes are given")
     parser.add_argument("--minutes", type=float, help="end by working time instead of steps")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
-    parser.add_argument("--rows", type=_at_least_one, default=usual.rows, help="of a batch, 256 tokens each")
+    parser.add_argument("--rows", type=at_least_one, default=usual.rows, help="of a batch, 256 tokens each")
     parser.add_argument("--teaching", type=float, default=usual.teaching, help="share of the loss; 0: no teacher")
     parser.add_argument("--rate", type=float, default=usual.rate_muon, help="learning rate of the matrices")
-    parser.add_argument("--width", type=_at_least_one, default=usual.d_model)
-    parser.add_argument("--heads", type=_at_least_one, default=usual.n_heads)
-    parser.add_argument("--layers", type=_at_least_one, default=usual.n_layers)
+    parser.add_argument("--width", type=at_least_one, default=usual.d_model)
+    parser.add_argument("--heads", type=at_least_one, default=usual.n_heads)
+    parser.add_argument("--layers", type=at_least_one, default=usual.n_layers)
 
 
 def train_proteins_command(arguments: argparse.Namespace) -> Answer:
@@ -216,10 +214,3 @@ def _lengths(text: str) -> tuple[int, int]:
     if not found or not 2 <= int(found[1]) <= int(found[2]):
         raise argparse.ArgumentTypeError(f"write shortest-longest, as in 50-100, not {text!r}")
     return int(found[1]), int(found[2])
-
-
-def _at_least_one(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value

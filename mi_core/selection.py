@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 from torch import Tensor
@@ -135,6 +135,8 @@ def checked(parameters: tuple[Parameter, ...], given: Mapping[str, Any], owner: 
 
 
 Rule = Callable[..., Selection]
+Entry = TypeVar("Entry")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -193,15 +195,11 @@ STRATEGIES: dict[str, Strategy] = {}
 def strategy(*, title: str, source: str, pairs: tuple[str, ...] = ()) -> Callable[[Rule], Rule]:
     """Register a rule under its own name, underscores as hyphens."""
 
-    def register(rule: Rule) -> Rule:
-        name = rule.__name__.replace("_", "-")
-        if name in STRATEGIES:
-            raise ValueError(f"strategy {name!r} is already registered")
-        summary = (inspect.getdoc(rule) or "").split("\n")[0]
-        STRATEGIES[name] = Strategy(name, title, source, summary, pairs, declared(rule), rule)
-        return rule
-
-    return register
+    return registering(
+        STRATEGIES,
+        "strategy",
+        lambda name, summary, rule: Strategy(name, title, source, summary, pairs, declared(rule), rule),
+    )
 
 
 def get_strategy(name: str) -> Strategy:
@@ -210,9 +208,36 @@ def get_strategy(name: str) -> Strategy:
     Raises:
         UnknownName: no such strategy.
     """
-    if name not in STRATEGIES:
-        raise UnknownName("strategy", name, STRATEGIES)
-    return STRATEGIES[name]
+    return registered(STRATEGIES, "strategy", name)
+
+
+def registering(
+    entries: dict[str, Entry], what: str, make: Callable[[str, str, Function], Entry]
+) -> Callable[[Function], Function]:
+    """A decorator that files what `make` gives of (name, first line of the docstring, function) under that name.
+
+    The name is the function's own, underscores as hyphens; `what` says in messages what the entries are.
+    """
+
+    def register(function: Function) -> Function:
+        name = function.__name__.replace("_", "-")
+        if name in entries:
+            raise ValueError(f"{what} {name!r} is already registered")
+        entries[name] = make(name, (inspect.getdoc(function) or "").split("\n")[0], function)
+        return function
+
+    return register
+
+
+def registered(entries: Mapping[str, Entry], what: str, name: str) -> Entry:
+    """The entry of that name.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    if name not in entries:
+        raise UnknownName(what, name, entries)
+    return entries[name]
 
 
 def declared(rule: Callable[..., Any]) -> tuple[Parameter, ...]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -74,3 +75,22 @@ def open_app(offline: driver.Offline, app_url: str) -> "Callable[..., Page]":
         return page
 
     return open_at
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a small untrained ESM-C."""
+    from tests.protein_models import save_tiny_esmc
+
+    return save_tiny_esmc(tmp_path_factory.mktemp("weights") / "esmc-mini.safetensors")
+
+
+@pytest.fixture
+def tiny_in_place(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The protein pages' default model is the tiny one."""
+    import streamlit as st
+
+    from mi_core import catalog
+
+    monkeypatch.setitem(catalog.OWN_ESMC, "esmc-mini", ("a tiny one", tiny))
+    st.cache_data.clear()

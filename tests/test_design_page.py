@@ -15,25 +15,12 @@ from mi_core.proteins.sequence import VOCAB
 from mi_core.strategies import STRATEGIES
 from pages.ui.replay_payload import steps_csv
 from pages.ui.replay_protein import protein_run
-from tests.protein_models import save_tiny_esmc
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 FEW = "3,5,15,17,45,68"
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory) -> Path:
-    return save_tiny_esmc(tmp_path_factory.mktemp("weights") / "esmc-mini.safetensors")
-
-
-@pytest.fixture(autouse=True)
-def in_place_of_the_shipped(tiny, monkeypatch):
-    import streamlit as st
-
-    from mi_core import catalog
-
-    monkeypatch.setitem(catalog.OWN_ESMC, "esmc-mini", ("a tiny one", tiny))
-    st.cache_data.clear()
+pytestmark = pytest.mark.usefixtures("tiny_in_place")
 
 
 def open_page(**query: str) -> AppTest:

@@ -10,7 +10,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mi_core.proteins.presets import PRESETS, load_preset
-from tests.protein_models import save_tiny_esmc
 from tests.test_coevolution import planted
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
@@ -18,20 +17,7 @@ UBIQUITIN = load_preset("ubiquitin").sequence
 FEW = "3,5,15,17,45,68"
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory) -> Path:
-    return save_tiny_esmc(tmp_path_factory.mktemp("weights") / "esmc-mini.safetensors")
-
-
-@pytest.fixture(autouse=True)
-def in_place_of_the_shipped(tiny, monkeypatch):
-    """The page's default model is the tiny one."""
-    import streamlit as st
-
-    from mi_core import catalog
-
-    monkeypatch.setitem(catalog.OWN_ESMC, "esmc-mini", ("a tiny one", tiny))
-    st.cache_data.clear()
+pytestmark = pytest.mark.usefixtures("tiny_in_place")
 
 
 def open_page(**query: str) -> AppTest:

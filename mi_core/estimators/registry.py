@@ -4,17 +4,15 @@ An estimator is a function `Task -> MIResult` for one sequence, registered by `@
 keyword-only parameters carry bounds and a sentence each, and everything outside reads them from there.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mi_core.errors import UnknownName
 from mi_core.head import MIHead
 from mi_core.models.protocol import Model
 from mi_core.probing import Cancel, Progress
 from mi_core.results import MIResult
-from mi_core.selection import Parameter, checked, declared
+from mi_core.selection import Parameter, checked, declared, registered, registering
 from mi_core.shapes import Row
 
 HeadOf = Callable[[str], MIHead]  # the head of a variant, for the model of the task
@@ -74,15 +72,11 @@ ESTIMATORS: dict[str, Estimator] = {}
 def estimator(*, title: str, source: str, in_nats: bool = True) -> Callable[[Rule], Rule]:
     """Register a function under its own name, underscores as hyphens."""
 
-    def register(rule: Rule) -> Rule:
-        name = rule.__name__.replace("_", "-")
-        if name in ESTIMATORS:
-            raise ValueError(f"estimator {name!r} is already registered")
-        summary = (inspect.getdoc(rule) or "").split("\n")[0]
-        ESTIMATORS[name] = Estimator(name, title, source, summary, in_nats, declared(rule), rule)
-        return rule
-
-    return register
+    return registering(
+        ESTIMATORS,
+        "estimator",
+        lambda name, summary, rule: Estimator(name, title, source, summary, in_nats, declared(rule), rule),
+    )
 
 
 def get_estimator(name: str) -> Estimator:
@@ -91,6 +85,4 @@ def get_estimator(name: str) -> Estimator:
     Raises:
         UnknownName: no such estimator.
     """
-    if name not in ESTIMATORS:
-        raise UnknownName("estimator", name, ESTIMATORS)
-    return ESTIMATORS[name]
+    return registered(ESTIMATORS, "estimator", name)

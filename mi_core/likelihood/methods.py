@@ -11,7 +11,6 @@ With M the hidden ones of the L targets, I the shown ones, m = |M|, S_M the summ
 A method is a function that registers itself with `@method`; its options carry their bounds in the signature.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -20,8 +19,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor
 
-from mi_core.errors import SettingError, UnknownName
-from mi_core.selection import Bounds, Parameter, checked, declared
+from mi_core.errors import SettingError
+from mi_core.selection import Bounds, Parameter, checked, declared, registered, registering
 
 MAX_PASSES = 1_000_000
 
@@ -92,15 +91,9 @@ METHODS: dict[str, Method] = {}
 def method(*, title: str, source: str, whole: bool = False) -> Callable[[Draw], Draw]:
     """Register a way to draw under its own name, underscores as hyphens."""
 
-    def register(draw: Draw) -> Draw:
-        name = draw.__name__.replace("_", "-")
-        if name in METHODS:
-            raise ValueError(f"method {name!r} is already registered")
-        summary = (inspect.getdoc(draw) or "").split("\n")[0]
-        METHODS[name] = Method(name, title, source, summary, whole, declared(draw), draw)
-        return draw
-
-    return register
+    return registering(
+        METHODS, "method", lambda name, summary, draw: Method(name, title, source, summary, whole, declared(draw), draw)
+    )
 
 
 def get_method(name: str) -> Method:
@@ -109,9 +102,7 @@ def get_method(name: str) -> Method:
     Raises:
         UnknownName: no such method.
     """
-    if name not in METHODS:
-        raise UnknownName("likelihood method", name, METHODS)
-    return METHODS[name]
+    return registered(METHODS, "likelihood method", name)
 
 
 def default_method(targets: int, passes: int) -> str:
