@@ -174,6 +174,7 @@ def _decode(arguments: argparse.Namespace) -> Answer:
         contestant.settings,
         seed=arguments.seed,
         temperature=arguments.temperature,
+        min_p=arguments.min_p,
         mi_source=_source(arguments, model, contestant),
     )[0]
     if arguments.trace:
@@ -191,6 +192,7 @@ def _decode(arguments: argparse.Namespace) -> Answer:
         "mi_source": trace.mi_source,
         "seed": trace.seed,
         "temperature": trace.temperature,
+        "min_p": trace.min_p,
     }
     lines = [f"{trace.nfe} passes, {len(trace.steps)} steps" + ("" if valid is None else f", valid: {valid}")]
     lines += [f"step {k + 1}: {step.reason}" for k, step in enumerate(trace.steps)]
@@ -214,6 +216,7 @@ def _bench_sudoku(arguments: argparse.Namespace) -> Answer:
         source_of=lambda contestant: _source(arguments, model, contestant),
         seed=arguments.seed,
         temperature=arguments.temperature,
+        min_p=arguments.min_p,
         tick=Bar(),
     )
     return rows, _table(rows, ["nfe", "solved", "solved_ci", "valid", "n", "seconds"])
@@ -229,6 +232,7 @@ def _bench_generate(arguments: argparse.Namespace) -> Answer:
         source_of=lambda contestant: _source(arguments, model, contestant),
         seed=arguments.seed,
         temperature=arguments.temperature,
+        min_p=arguments.min_p,
         tick=Bar(),
     )
     return rows, _table(rows, ["nfe", "valid", "valid_ci", "distinct", "n", "seconds"])
@@ -518,6 +522,9 @@ def _add_decoding(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mi", choices=["auto", "head", "probing"], default="auto", help="source of MI")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--temperature", type=float, help="0: the likeliest token; else draw from p^(1/temperature)")
+    parser.add_argument(
+        "--min-p", type=float, default=0.0, help="never draw a token below this share of the likeliest one's chance"
+    )
 
 
 def _add_contestants(parser: argparse.ArgumentParser) -> None:

@@ -120,6 +120,7 @@ def bench_generation_command(
         source_of=source_of,
         seed=arguments.seed,
         temperature=arguments.temperature,
+        min_p=arguments.min_p,
         tick=Bar(),
     )
     lines = ["strategy".ljust(32) + "  passes  letters    pairs  likelihood"]

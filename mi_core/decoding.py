@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mi_core.errors import Cancelled, FormatError, InputError, SettingError
-from mi_core.information import entropy
+from mi_core.information import drawn_from, entropy
 from mi_core.models.protocol import Model, ModelOutput
 from mi_core.selection import PAIRS, History, Look
 from mi_core.shapes import LogProbRow, LogProbs, PairBatch, PairMatrix, Row, Tokens
@@ -74,6 +74,7 @@ class DecodeTrace:
     mi_source: str | None
     seed: int
     temperature: float
+    min_p: float = 0.0
 
     @property
     def nfe(self) -> int:
@@ -170,6 +171,7 @@ def decode(
     *,
     seed: int = 0,
     temperature: float = 0.0,
+    min_p: float = 0.0,
     mi_source: MISource | None = None,
     record_marginals: bool = False,
     batch_size: int = 256,
@@ -184,6 +186,7 @@ def decode(
         settings: its parameters; defaults where left out.
         seed: draws of sequence b depend on (seed, b) alone, not on the batch around it.
         temperature: 0 commits the likeliest symbol, else symbols are drawn from p^(1/temperature).
+        min_p: symbols below this share of the likeliest one's probability are never drawn (arXiv 2407.01082).
         mi_source: where MI comes from. Given to a strategy that needs none, it is only recorded.
         record_marginals: keep p(x_i | revealed) of every step in the trace.
         progress: called after every step with the positions committed so far and in all.
@@ -193,7 +196,7 @@ def decode(
         One trace for each sequence, in order.
 
     Raises:
-        UnknownName, SettingError: an unknown strategy, a bad parameter, a negative temperature.
+        UnknownName, SettingError: an unknown strategy, a bad parameter, a negative temperature, min_p outside [0, 1].
         InputError: the strategy needs MI and there is no source, it commits nothing, or it revokes without end.
         Cancelled: `cancel` said so.
     """
@@ -201,6 +204,8 @@ def decode(
     chosen_settings = rule.settings(settings)
     if not 0 <= temperature < float("inf"):
         raise SettingError(f"temperature must be at least 0, got {temperature}.")
+    if not 0 <= min_p <= 1:
+        raise SettingError(f"min_p must lie between 0 and 1, got {min_p}.")
     if rule.pairs and mi_source is not None and mi_source.kind not in rule.pairs:
         wanted = " or ".join(PAIRS[kind] for kind in rule.pairs)
         raise SettingError(
@@ -216,14 +221,14 @@ def decode(
             raise Cancelled(f"Decoding was cancelled with {done} of {total} positions committed.")
         for part in range(0, len(active), batch_size):
             group = active[part : part + batch_size]
-            done += _step(model, group, rule, chosen_settings, temperature, mi_source, record_marginals)
+            done += _step(model, group, rule, chosen_settings, (temperature, min_p), mi_source, record_marginals)
         if progress is not None:
             progress(done, total)
     source = mi_source.name if mi_source is not None else None
     return [
         DecodeTrace(
             run.start, tuple(run.steps), model.vocab.symbols, model.vocab.mask, model.name, rule.name,
-            chosen_settings, source, seed, temperature,
+            chosen_settings, source, seed, temperature, min_p,
         )
         for run in runs
     ]  # fmt: skip
@@ -242,7 +247,7 @@ def _step(
     group: list[_Run],
     rule: Strategy,
     settings: Mapping[str, int | float],
-    temperature: float,
+    drawing: tuple[float, float],
     mi_source: MISource | None,
     record_marginals: bool,
 ) -> int:
@@ -250,14 +255,14 @@ def _step(
     tokens = torch.stack([run.tokens for run in group])
     output = model(tokens)
     log_probs = output.log_probs.cpu()
-    drawn = torch.stack([_draw(row, temperature, run.generator) for row, run in zip(log_probs, group, strict=True)])
+    drawn = torch.stack([_draw(row, *drawing, run.generator) for row, run in zip(log_probs, group, strict=True)])
     mi, extra = mi_source(model, tokens, output, drawn) if mi_source is not None else (None, [0] * len(group))
     is_mi = mi_source is not None and mi_source.kind == "mi"
     settled = 0
     for b, run in enumerate(group):
         pair_mi = mi[b].double().cpu() if mi is not None else None
         look = _Look(model)
-        view = _view(model, run, log_probs[b], drawn[b], pair_mi, temperature, look)
+        view = _view(model, run, log_probs[b], drawn[b], pair_mi, drawing, look)
         selection = rule.select(view, settings)
         step = record_step(view, selection, 1 + extra[b] + look.passes, record_marginals=record_marginals, is_mi=is_mi)
         _check_progress(rule, run, step, view.opened)
@@ -273,7 +278,7 @@ def _view(
     log_probs: LogProbRow,
     drawn: Row,
     mi: PairMatrix | None,
-    temperature: float,
+    drawing: tuple[float, float],
     look: Look,
 ) -> StepView:
     mask = model.vocab.mask_id
@@ -288,7 +293,8 @@ def _view(
         tokens=run.tokens.clone(),
         candidates=drawn,
         uniform=torch.rand(len(start), generator=run.luck, dtype=torch.float64),
-        temperature=temperature,
+        temperature=drawing[0],
+        min_p=drawing[1],
         look=look,
         given=start != mask,
         surety=run.surety.clone(),
@@ -323,11 +329,11 @@ class _Look:
         return self.model(tokens).log_probs.cpu()
 
 
-def _draw(log_probs: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+def _draw(log_probs: Tensor, temperature: float, min_p: float, generator: torch.Generator) -> Tensor:
     """A symbol for every position, (N,). One uniform number each, so that equal seeds meet equal luck."""
     if temperature == 0:
         return log_probs.argmax(-1)
-    cumulative = torch.softmax(log_probs / temperature, dim=-1).cumsum(-1)
+    cumulative = drawn_from(log_probs, temperature, min_p).cumsum(-1)
     uniform = torch.rand(len(log_probs), 1, generator=generator, dtype=torch.float64)
     return (cumulative <= uniform * cumulative[:, -1:]).sum(-1).clamp_max(log_probs.shape[-1] - 1)
 
@@ -337,7 +343,7 @@ def draw_at(log_probs: LogProbRow, *, temperature: float, seed: int, step: int) 
     generator = _generator(seed, 0)
     for _ in range(step):
         torch.rand(len(log_probs), 1, generator=generator, dtype=torch.float64)
-    return _draw(log_probs, temperature, generator)
+    return _draw(log_probs, temperature, 0.0, generator)
 
 
 def record_step(

@@ -76,13 +76,16 @@ def bench_sudoku(
     source_of: SourceOf,
     seed: int = 0,
     temperature: float = 0.0,
+    min_p: float = 0.0,
     tick: Tick = quiet,
     cancel: Callable[[], bool] | None = None,
 ) -> list[Row]:
     """Each strategy on each puzzle: exact solutions, valid grids, passes."""
     rows = []
     for contestant in contestants:
-        traces, seconds = run_contestant(model, puzzles.puzzles, contestant, source_of, seed, temperature, tick, cancel)
+        traces, seconds = run_contestant(
+            model, puzzles.puzzles, contestant, source_of, seed, (temperature, min_p), tick, cancel
+        )
         finals = torch.tensor([trace.tokens for trace in traces])
         exact = (finals == puzzles.solutions).all(-1).tolist()
         valid = sum(is_valid_solution(final) for final in finals)
@@ -110,6 +113,7 @@ def bench_generate(
     source_of: SourceOf,
     seed: int = 0,
     temperature: float = 1.0,
+    min_p: float = 0.0,
     tick: Tick = quiet,
     cancel: Callable[[], bool] | None = None,
 ) -> list[Row]:
@@ -117,9 +121,9 @@ def bench_generate(
     start = torch.full((boards, CELLS), VOCAB.mask_id)
     rows = []
     for contestant in contestants:
-        traces, seconds = run_contestant(model, start, contestant, source_of, seed, temperature, tick, cancel)
+        traces, seconds = run_contestant(model, start, contestant, source_of, seed, (temperature, min_p), tick, cancel)
         valid = [trace.output for trace in traces if is_valid_solution(torch.tensor(trace.tokens))]
-        extra = {"distinct": len(set(valid)), "temperature": temperature}
+        extra = {"distinct": len(set(valid)), "temperature": temperature, "min_p": min_p}
         rows.append(row_of(contestant, traces, seconds) | _shares(boards, valid=len(valid)) | extra)
     return rows
 
@@ -130,7 +134,7 @@ def run_contestant(
     contestant: Contestant,
     source_of: SourceOf,
     seed: int,
-    temperature: float,
+    drawing: tuple[float, float],
     tick: Tick,
     cancel: Callable[[], bool] | None,
 ) -> tuple[list[DecodeTrace], float]:
@@ -142,7 +146,8 @@ def run_contestant(
         contestant.strategy,
         contestant.settings,
         seed=seed,
-        temperature=temperature,
+        temperature=drawing[0],
+        min_p=drawing[1],
         mi_source=source,
         progress=lambda done, total: tick(done, total, contestant.label),
         cancel=cancel,

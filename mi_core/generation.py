@@ -37,6 +37,7 @@ def bench_generation(
     source_of: SourceOf,
     seed: int = 0,
     temperature: float = 1.0,
+    min_p: float = 0.0,
     tick: Tick = quiet,
     cancel: Callable[[], bool] | None = None,
 ) -> list[Row]:
@@ -64,11 +65,12 @@ def bench_generation(
     truth = Statistics(model, against)
     rows = [{"strategy": None, "nfe": None, "n": half, **truth.divergence(Statistics(model, natural))}]
     for contestant in contestants:
-        traces, seconds = _generate(model, like, contestant, source_of, seed, temperature, tick, cancel)
+        traces, seconds = _generate(model, like, contestant, source_of, seed, (temperature, min_p), tick, cancel)
         made = Statistics(model, [torch.tensor(trace.tokens) for trace in traces])
         distinct = len({trace.tokens for trace in traces})
         rows.append(row_of(contestant, traces, seconds) | truth.divergence(made) | {"distinct": distinct})
-    shared = {"temperature": temperature, "model": model.name, "reference": len(against), "lengths": list(lengths)}
+    drawing = {"temperature": temperature, "min_p": min_p}
+    shared = drawing | {"model": model.name, "reference": len(against), "lengths": list(lengths)}
     return [{**row, **shared} for row in rows]
 
 
@@ -76,7 +78,7 @@ def _generate(
     model: Model, like: Sequence[Tensor], contestant: Contestant, source_of: SourceOf, *rest: Any
 ) -> tuple[list[DecodeTrace], float]:
     """One sample as long as each sequence of `like`, all of one length at once."""
-    seed, temperature, tick, cancel = rest
+    seed, drawing, tick, cancel = rest
     counts: dict[int, int] = {}
     for sequence in like:
         counts[len(sequence)] = counts.get(len(sequence), 0) + 1
@@ -84,7 +86,7 @@ def _generate(
     seconds = 0.0
     for length, count in sorted(counts.items()):
         start = torch.full((count, length), VOCAB.mask_id)
-        more, took = run_contestant(model, start, contestant, source_of, seed, temperature, quiet, cancel)
+        more, took = run_contestant(model, start, contestant, source_of, seed, drawing, quiet, cancel)
         traces, seconds = traces + more, seconds + took
         tick(len(traces), len(like), contestant.label)
     return traces, seconds

@@ -20,6 +20,17 @@ def entropy_of(probs: Tensor) -> Tensor:
     return nats
 
 
+def drawn_from(log_probs: Tensor, temperature: float, min_p: float = 0.0) -> Tensor:
+    """The probabilities that tokens are drawn from, ~ p^(1/temperature) where p >= min_p max p (arXiv 2407.01082).
+
+    Args:
+        temperature: above 0.
+    """
+    behind = log_probs.max(-1, keepdim=True).values - log_probs
+    unlikely = behind.exp() * min_p > 1
+    return torch.softmax((log_probs / temperature).masked_fill(unlikely, -torch.inf), dim=-1)
+
+
 def kl_divergence(p: Tensor, q: Tensor) -> Tensor:
     """KL(p || q) of probabilities along the last axis; infinite where p has mass that q lacks."""
     nats: Tensor = (torch.special.xlogy(p, p) - torch.special.xlogy(p, q)).sum(-1)

@@ -156,7 +156,7 @@ def _settings(trace: DecodeTrace) -> bool:
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         return False
     source = trace.mi_source is None or isinstance(trace.mi_source, str)
-    return source and _are((*values.values(), trace.temperature), float) and _are((trace.seed,), int)
+    return source and _are((*values.values(), trace.temperature, trace.min_p), float) and _are((trace.seed,), int)
 
 
 def _are(values: Any, kind: type, count: int | None = None) -> bool:

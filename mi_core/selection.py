@@ -37,6 +37,7 @@ class StepView:
     candidates: Row | None = None  # the token that each position gets if it is committed now
     uniform: VectorN | None = None  # a number in [0, 1) for each position, for rules that draw
     temperature: float = 0.0  # of the tokens: 0 commits the likeliest, 1 draws from the marginals
+    min_p: float = 0.0  # tokens below this share of the likeliest one's chance are never drawn
     look: Look | None = None  # a further forward pass; each is counted
     given: MaskRow | None = None  # revealed before the first step; None: everything that is not open
     surety: VectorN | None = None  # probability of each committed token when it was committed, 0 elsewhere

@@ -107,6 +107,19 @@ def test_draws_follow_the_marginals() -> None:
     assert all(t.tokens[0] == 2 for t in cold)
 
 
+def test_min_p_draws_no_unlikely_token_and_keeps_the_ratio_of_the_others() -> None:
+    model = exact.ExactModel(exact.independent([[0.2, 0.3, 0.5]]))
+    runs = 3000
+    traces = decode(model, torch.full((runs, 1), 3), "sequential", temperature=1.0, min_p=0.5)  # 0.2 < 0.5 * 0.5
+    share = sum(t.tokens[0] == 1 for t in traces) / runs
+    assert {t.tokens[0] for t in traces} == {1, 2} and traces[0].min_p == 0.5
+    assert share == pytest.approx(3 / 8, abs=4.5 * math.sqrt(15 / 64 / runs))
+    plain = decode(model, torch.full((50, 1), 3), "sequential", temperature=1.0)
+    assert [t.tokens for t in plain] == [
+        t.tokens for t in decode(model, torch.full((50, 1), 3), "sequential", temperature=1.0, min_p=0.3)
+    ]
+
+
 def test_trace_json_round_trip_and_refusals() -> None:
     trace = decode(COPIES, OPEN, "mi-guided", mi_source=ProbingSource(), record_marginals=True)[0]
     assert DecodeTrace.from_json(trace.to_json()) == trace
@@ -191,6 +204,8 @@ def test_a_strategy_cannot_touch_revealed_positions() -> None:
 def test_bad_settings_and_cancel() -> None:
     with pytest.raises(SettingError, match="temperature"):
         decode(COPIES, OPEN, "sequential", temperature=-1.0)
+    with pytest.raises(SettingError, match="min_p must lie between 0 and 1"):
+        decode(COPIES, OPEN, "sequential", min_p=1.5)
     with pytest.raises(SettingError, match="tau of strategy threshold"):
         decode(COPIES, OPEN, "threshold", {"tau": 1.5})
     calls = iter([False, True])

@@ -265,6 +265,8 @@ def test_faithful_charges_what_the_draw_loses() -> None:
     half = budgets.distortion(replace(_view([[0.8, 0.2]]), temperature=0.5))
     q = 0.64 / 0.68
     assert half.item() == pytest.approx(q * math.log(q / 0.8) + (1 - q) * math.log((1 - q) / 0.2))
+    cut = budgets.distortion(replace(_view([[0.2, 0.3, 0.5]]), temperature=1.0, min_p=0.5))
+    assert cut.item() == pytest.approx(-math.log(0.8)), "what is never drawn loses -ln of the mass that is left"
 
 
 def test_independent_sets_take_hubs_first_and_no_joined_pair() -> None:

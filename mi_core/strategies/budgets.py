@@ -4,7 +4,7 @@ from typing import Annotated
 
 import torch
 
-from mi_core.information import entropy_of
+from mi_core.information import drawn_from, entropy_of
 from mi_core.selection import RULED_OUT, Bounds, Selection, StepView, commit, count_of, strategy
 
 BOUND = "bound on the total correlation that may be lost in a step, nats"
@@ -149,7 +149,7 @@ def distortion(view: StepView) -> torch.Tensor:
     """KL(q_i || p_i) of the distribution that tokens are drawn from, (N,) nats: -ln max p at temperature 0."""
     if view.temperature == 0:
         return -view.confidence.log()
-    q = torch.softmax(view.log_probs / view.temperature, dim=-1)
+    q = drawn_from(view.log_probs, view.temperature, view.min_p)
     cross = -(q * view.log_probs.masked_fill(q == 0, 0.0)).sum(-1)
     return (cross - entropy_of(q)).clamp_min(0.0)
 

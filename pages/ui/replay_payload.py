@@ -162,7 +162,9 @@ def describe(trace: DecodeTrace) -> str:
     """Parameters, MI source, temperature and seed in one line."""
     parts = [f"{name} {value:g}" for name, value in trace.settings.items()]
     parts += [source_name(trace.mi_source)] if trace.mi_source else []
-    parts += [f"sampled, temperature {trace.temperature:g}, seed {trace.seed}"] if trace.temperature else ["greedy"]
+    floor = f", min-p {trace.min_p:g}" if trace.min_p else ""
+    sampled = f"sampled, temperature {trace.temperature:g}{floor}, seed {trace.seed}"
+    parts += [sampled] if trace.temperature else ["greedy"]
     return ", ".join(parts)
 
 
