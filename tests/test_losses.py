@@ -21,7 +21,7 @@ from mi_core.sources import ProbingSource, TVSource
 from mi_core.stepcost import total_correlation
 from mi_core.strategies import STRATEGIES
 
-RUNS = 500
+RUNS = 400
 TABLES = {
     "copied bits": exact.copied_bits(0.6),
     "chain": exact.chain(0.6, n=3),

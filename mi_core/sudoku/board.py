@@ -34,6 +34,7 @@ ORDERS = {  # the heatmap's orders: which cell stands at each of its 81 lines
 MAX_TEXT = 2000  # characters; the widest grid that people paste is well below
 OPEN_CHARACTERS = ".0_*"
 _SEPARATORS = frozenset("|-+\ufeff") | {chr(code) for code in range(0x2500, 0x2580)}  # box drawing
+_DIGITS = dict.fromkeys(OPEN_CHARACTERS, 0) | {symbol: int(symbol) for symbol in VOCAB.symbols}
 
 
 # Text
@@ -50,7 +51,11 @@ def parse(text: str, *, check: bool = True) -> Row:
     """
     if len(text) > MAX_TEXT:
         raise InputError(f"The board's text has {len(text)} characters; at most {MAX_TEXT} are allowed.")
-    digits = [_digit(text, at) for at, character in enumerate(text) if not _separates(character)]
+    digits = [
+        _DIGITS[character] if character in _DIGITS else _refused(text, at)
+        for at, character in enumerate(text)
+        if not (character.isspace() or character in _SEPARATORS)
+    ]
     if len(digits) != CELLS:
         raise InputError(f"{len(digits)} cells were found, and a board needs {CELLS}: digits 1-9, and '.' where open.")
     tokens = from_digits(digits)
@@ -59,15 +64,7 @@ def parse(text: str, *, check: bool = True) -> Row:
     return tokens
 
 
-def _separates(character: str) -> bool:
-    return character.isspace() or character in _SEPARATORS
-
-
-def _digit(text: str, at: int) -> int:
-    if text[at] in OPEN_CHARACTERS:
-        return 0
-    if text[at] in VOCAB.symbols:
-        return int(text[at])
+def _refused(text: str, at: int) -> int:
     raise InputError(f"Character {text[at]!r} at {_place(text, at)} is no digit 1-9, open cell (. 0 _ *) or separator.")
 
 
@@ -109,9 +106,10 @@ def to_digits(tokens: Row) -> list[int]:
     if tuple(tokens.shape) != (CELLS,):
         raise InputError(f"A board has shape ({CELLS},), not {tuple(tokens.shape)}.")
     ids: list[int] = tokens.tolist()
-    if not all(0 <= token <= VOCAB.mask_id for token in ids):
-        raise InputError(f"A board's token ids lie in 0..{VOCAB.mask_id}, and this one has {min(ids)}..{max(ids)}.")
-    return [0 if token == VOCAB.mask_id else token + 1 for token in ids]
+    mask = VOCAB.mask_id
+    if min(ids) < 0 or max(ids) > mask:
+        raise InputError(f"A board's token ids lie in 0..{mask}, and this one has {min(ids)}..{max(ids)}.")
+    return [0 if token == mask else token + 1 for token in ids]
 
 
 def from_digits(digits: Sequence[int]) -> Row:
@@ -122,9 +120,10 @@ def from_digits(digits: Sequence[int]) -> Row:
     """
     if len(digits) != CELLS:
         raise InputError(f"A board has {CELLS} digits, not {len(digits)}.")
-    if not all(0 <= digit <= 9 for digit in digits):
+    mask = VOCAB.mask_id
+    if min(digits) < 0 or max(digits) > 9:
         raise InputError(f"A board's digits lie in 0..9, and this one has {min(digits)}..{max(digits)}.")
-    return torch.tensor([VOCAB.mask_id if digit == 0 else int(digit) - 1 for digit in digits], dtype=torch.int64)
+    return torch.tensor([mask if digit == 0 else int(digit) - 1 for digit in digits], dtype=torch.int64)
 
 
 # The rules

@@ -10,15 +10,10 @@ from mi_core.sudoku.board import UNITS
 Board = Sequence[int]  # 81 digits, 0 for an open cell
 
 
-def _literal(cell: int, digit: int) -> int:
-    """The variable "this cell holds this digit", 1..729."""
-    return 9 * cell + digit
-
-
 def _rules(units: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Each cell one digit; each digit once in each unit."""
-    groups = [[_literal(cell, digit) for digit in range(1, 10)] for cell in range(81)]
-    groups += [[_literal(cell, digit) for cell in unit] for unit in units for digit in range(1, 10)]
+    """Each cell one digit; each digit once in each unit. Variable 9 cell + digit: this cell is this digit."""
+    groups = [[9 * cell + digit for digit in range(1, 10)] for cell in range(81)]
+    groups += [[9 * cell + digit for cell in unit] for unit in units for digit in range(1, 10)]
     at_least = groups
     at_most = [[-a, -b] for group in groups for a, b in itertools.combinations(group, 2)]
     return at_least + at_most
@@ -41,7 +36,7 @@ class Solver:
     def unique_without(self, board: Board, cell: int) -> bool:
         """Whether a uniquely solvable `board` stays so when the clue of `cell` is removed."""
         others = [lit for lit in _clues(board) if (lit - 1) // 9 != cell]
-        return not self._sat.solve(assumptions=[*others, -_literal(cell, board[cell])])
+        return not self._sat.solve(assumptions=[*others, -(9 * cell + board[cell])])
 
     def count(self, board: Board, *, limit: int) -> int:
         """The number of solutions, counted up to `limit`."""
@@ -56,7 +51,7 @@ class Solver:
             if solution is None:
                 break
             found.append(solution)
-            self._sat.add_clause([-switch, *(-_literal(c, d) for c, d in enumerate(solution))])
+            self._sat.add_clause([-switch, *(-lit for lit in _clues(solution))])
         self._sat.add_clause([-switch])
         return found
 
@@ -68,4 +63,4 @@ class Solver:
 
 
 def _clues(board: Board) -> list[int]:
-    return [_literal(cell, digit) for cell, digit in enumerate(board) if digit]
+    return [9 * cell + digit for cell, digit in enumerate(board) if digit]
