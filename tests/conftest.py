@@ -11,7 +11,7 @@ import pytest
 from tests import browser as driver
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import BrowserContext, Page
 
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50, database=None)
 hypothesis.settings.load_profile("repeatable")
@@ -51,13 +51,13 @@ def app_url(needs_browser: None) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")  # not the session: while it lives, asyncio.run() fails in this thread
-def chromium(needs_browser: None) -> "Iterator[Browser]":
+def chromium(needs_browser: None) -> "Iterator[BrowserContext]":
     with driver.chromium() as browser:
         yield browser
 
 
 @pytest.fixture
-def offline(chromium: "Browser") -> Iterator[driver.Offline]:
+def offline(chromium: "BrowserContext") -> Iterator[driver.Offline]:
     """Pages that reach only this machine; the test fails at its end if one tried more."""
     pages = driver.Offline(chromium)
     yield pages

@@ -38,15 +38,13 @@ def address(needs_browser: None, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture(scope="module", params=["webgl", "no webgl"])
 def visitor(request: pytest.FixtureRequest, address: str) -> "Iterator[tuple[Callable[..., Page], bool]]":
     """Opens the page, loaded and settled; and whether its browser has WebGL."""
-    from playwright.sync_api import sync_playwright
-
     webgl = request.param == "webgl"
     flags = driver.CHROMIUM_FLAGS if webgl else [f for f in driver.CHROMIUM_FLAGS if "swiftshader" not in f] + NO_WEBGL
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=driver.chromium_path(), args=flags)
+    with driver.chromium(flags) as chromium:
         offline = driver.Offline(chromium)
 
         def open_at(path: str = LINK, *, width: int = 1440, dark: bool = False, shows: str = ".residue") -> "Page":
+            offline.close()  # what the last test left open costs time
             page = offline.page(width=width, height=1000, dark=dark)
             page.set_default_timeout(SLOW)
             page.goto(address + path)
@@ -57,7 +55,6 @@ def visitor(request: pytest.FixtureRequest, address: str) -> "Iterator[tuple[Cal
 
         yield open_at, webgl
         offline.close()
-        chromium.close()
         offline.check()
 
 
