@@ -75,6 +75,7 @@ def test_estimator_scores_have_the_promised_keys() -> None:
     row = bench_estimator(catalog.load_model("sudoku"), catalog.load_head("sudoku"), states)
     assert {"pearson", "spearman", "r2", "rmse", "precision", "passes_probing", "passes_head", "speedup"} <= row.keys()
     assert row["passes_head"] == 1 and row["speedup"] > 1
+    assert row["precision"]["probing"] >= 0.99 and row["precision"]["head"] >= 0.99, "peers first on the empty board"
     blanks = (states == 9).sum(1).double()
     assert row["passes_probing"] <= float((1 + 9 * blanks).mean()), "no more than 1 + N V"
     assert sum(band["states"] for band in row["by_mask_ratio"]) == len(states) == row["states"]

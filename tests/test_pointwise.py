@@ -103,7 +103,7 @@ def test_an_unlikely_draw_waits() -> None:
 
 def test_copies_never_disagree_and_the_tilt_is_the_one_that_theory_gives() -> None:
     """Refused draws are drawn again: P(agree) = q + (1 - q) p instead of p, with q what independent draws give."""
-    runs = 900
+    runs = 400
     for strength, beta in ((1.0, 0.3), (0.6, 0.3), (0.6, 5.0)):
         table = exact.copied_bits(strength)
         start = torch.full((runs, 4), 2)

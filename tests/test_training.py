@@ -218,7 +218,11 @@ def test_a_head_learns_its_labels(tmp_path: Path, variant: str) -> None:
     lines: list[str] = []
     out = tmp_path / "head.safetensors"
     train_head(
-        model, labels, out, HeadTraining(variant=variant, epochs=12, batch=4, report_every=4), report=lines.append
+        model,
+        labels,
+        out,
+        HeadTraining(variant=variant, epochs=7, batch=4, rate=6e-3, report_every=4),
+        report=lines.append,
     )
     losses = _losses(lines)
     assert losses[-1] < 0.6 * losses[0]
