@@ -96,7 +96,7 @@ def test_a_second_run_stands_beside_the_first():
     assert not at.exception and len(at.get("download_button")) == 3
 
 
-@pytest.mark.parametrize("name", ["revoking-top-k", "remdm-cap", "remdm-conf", "demask"])
+@pytest.mark.parametrize("name", ["revoking-top-k", "remdm-cap", "remdm-conf", "demask", "pointwise"])
 def test_rules_that_take_back_or_ask_for_variation_are_shown(name):
     at = open_page(re_strategy=STRATEGIES[name].title)
     assert not at.exception and not at.error and replays(at) == 1

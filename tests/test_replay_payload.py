@@ -32,6 +32,17 @@ def test_frames_and_passes_add_up():
     assert shown["title"] == "Confidence threshold"
 
 
+def test_pairs_that_are_no_mi_are_not_shown_as_mi():
+    for source, says in [
+        (None, "This run recorded no MI. Choose an MI source to see it."),
+        ("head-pointwise", "something else than MI: loss of drawn pairs from the heads."),
+        ("attention", "something else than MI: joined by attention."),
+    ]:
+        shown = board_run(dataclasses.replace(CLASHING, mi_source=source))
+        assert shown["mi_source"] is None and shown["no_mi"].endswith(says)
+    assert board_run(dataclasses.replace(CLASHING, mi_source="probing"))["mi_source"] == "probing"
+
+
 def test_the_payload_is_plain_json_and_names_its_run():
     shown = board_run(CLASHING)
     data = two_runs((CLASHING, CLASHING), (shown, shown), step=2)

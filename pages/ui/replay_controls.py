@@ -4,6 +4,7 @@ What belongs to the second of two runs is called `re2_...`: its strategy, parame
 seed are those of the first. The design page's are called `de_...` and `de2_...`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -160,12 +161,17 @@ def parameter_key(strategy: Strategy, name: str, run: str = "re") -> str:
 def parameter_field(strategy: Strategy, parameter: Parameter, run: str) -> float:
     """A number field drawn from the registry's declaration. run: prefix of its key."""
     kind, bounds = parameter.kind, parameter.bounds
-    step = 1 if kind is int else 0.01 if bounds.high <= 1 else 0.1
+    step = 1 if kind is int else _press(float(parameter.default), 0.01 if bounds.high <= 1 else 0.1)
     limits = (kind(bounds.low), kind(bounds.high), step)
     help_text = f"{bounds.text} ({bounds.low:g} to {bounds.high:g})"
     return _number(
         parameter.name, limits, parameter_key(strategy, parameter.name, run), help_text, kind(parameter.default)
     )
+
+
+def _press(default: float, most: float) -> float:
+    """What one press adds: the default's own order of magnitude where that is finer."""
+    return min(most, 10.0 ** math.floor(math.log10(default))) if default else most
 
 
 def _mi_source(strategy: Strategy, run: str, sources: Sources) -> str:

@@ -140,6 +140,7 @@ def run_payload(trace: DecodeTrace, about: About) -> Json:
         "unit": "of variation" if trace.mi_source == "probing-tv" else "nats",
         "knobs": describe(trace),
         "mi_source": trace.mi_source if records_mi(trace) else None,
+        "no_mi": _why_no_mi(trace),
         "symbols": "".join(trace.symbols),
         "mask": trace.mask,
         "most_entropy": max_entropy(len(trace.symbols)),
@@ -172,12 +173,20 @@ NO_MI = {
     "probing-tv": "variation from probing",
     "attention": "joined by attention",
     "structure": "joined by the rules of the game",
+    "head-pointwise": "loss of drawn pairs from the heads",
+    "probing-pointwise": "loss of drawn pairs from probing",
 }
 
 
 def records_mi(trace: DecodeTrace) -> bool:
     """Whether the pair values of a trace are MI; those of attention or of a fixed graph are not."""
     return trace.mi_source is not None and trace.mi_source not in NO_MI
+
+
+def _why_no_mi(trace: DecodeTrace) -> str:
+    if trace.mi_source is None:
+        return "This run recorded no MI. Choose an MI source to see it."
+    return f"This run looked at something else than MI: {source_name(trace.mi_source)}."
 
 
 def source_name(source: str) -> str:

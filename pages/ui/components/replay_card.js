@@ -73,7 +73,7 @@ function symbolTable(host, run, step) {
 function miPanel(host, run, step) {
   el("h4", host, "", "Pairwise MI among them");
   if (step.positions.length < 2) return void el("p", host, "rp-note", `A ${run.words.one} that goes alone has nothing to clash with in its step.`);
-  if (!run.mi_source) return void el("p", host, "rp-note", "This run recorded no MI. Choose an MI source to see it.");
+  if (!run.mi_source) return void el("p", host, "rp-note", run.no_mi);
   const total = step.pairs.reduce((sum, [, , mi]) => sum + mi, 0);
   const own = step.positions.map((cell) => step.entropy[cell]);
   const bound = own.reduce((a, b) => a + b, 0) - Math.max(...own);
