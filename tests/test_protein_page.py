@@ -244,3 +244,14 @@ def test_proteinmpnn_says_what_it_was_given():
     assert "no evidence that contacts were inferred from sequence" in said(app)
     app.text_area(key="pr_sequence").set_value("ACDEFGHIKL").run()
     assert not app.exception and "designs for a backbone" in app.warning[0].value
+
+
+def test_a_linear_model_of_a_family_shows_its_truth_at_once():
+    app = open_page(pr_preset="bpti", pr_model="Kunitz inhibitors, linear")
+    assert not app.error and not app.warning
+    data = bench(app)
+    assert data["truth"]["values"] and len(data["top"]) == 30
+    assert "53 of the 58 residues lie in its 53 columns; it knows nothing of the other 5." in said(app)
+    app.selectbox(key="pr_example").select("ubiquitin").run()
+    assert not app.exception and bench(app)["truth"] is None
+    assert "does not look like the family of model family-kunitz" in app.warning[0].value

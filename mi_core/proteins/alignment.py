@@ -1,4 +1,4 @@
-"""Which residue of a structure each position of a sequence is: global alignment with biotite, BLOSUM62."""
+"""Which residue of a structure, or column of a family, a position is: global alignment with biotite, BLOSUM62."""
 
 from dataclasses import dataclass
 
@@ -53,14 +53,21 @@ def align(letters: str, chain: Chain) -> Placement:
         raise InputError(f"{len(letters)} positions and {len(chain)} residues are too many to align.")
     if set(letters) == {VOCAB.mask} and len(letters) == len(chain):
         return placement(letters, chain, torch.arange(len(chain)))
-    pair = [ProteinSequence(text.replace(VOCAB.mask, UNKNOWN)) for text in (letters, chain.sequence)]
+    residues = torch.full((len(letters),), -1)
+    for position, residue in pair_up(letters, chain.sequence)[0]:
+        residues[position] = residue
+    return placement(letters, chain, residues)
+
+
+def pair_up(first: str, second: str) -> tuple[list[tuple[int, int]], float]:
+    """The positions of two sequences that lie on each other, ascending, and the score of that in half-bits.
+
+    Global, affine gaps, none charged at the ends; open positions match anything at -1.
+    """
+    pair = [ProteinSequence(text.replace(VOCAB.mask, UNKNOWN)) for text in (first, second)]
     matrix = SubstitutionMatrix.std_protein_matrix()
     best = align_optimal(*pair, matrix, gap_penalty=(GAP_OPEN, GAP_EXTEND), terminal_penalty=False, max_number=1)[0]
-    residues = torch.full((len(letters),), -1)
-    for position, residue in best.trace.tolist():
-        if position >= 0:
-            residues[position] = residue  # -1 for a gap there
-    return placement(letters, chain, residues)
+    return [(i, j) for i, j in best.trace.tolist() if i >= 0 and j >= 0], float(best.score)
 
 
 def placement(letters: str, chain: Chain, residues: Row) -> Placement:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from mi_core.catalog import TUNED, entries
+from mi_core.catalog import FAMILIES, TUNED, entries
 from mi_core.protein_view import Protein, of_chain, of_record
 from mi_core.proteins.presets import PRESETS, load_preset
 from mi_core.proteins.sequence import parse
@@ -10,7 +10,7 @@ from pages.ui.protein_cached import BACKBONE_MODEL
 from pages.ui.protein_models import MODELS as PROTEIN_MODELS
 
 SUDOKU = {"sudoku": "Sudoku", TUNED: "Sudoku, tuned to the diagonals"}
-PROTEIN = {name: title for name, title in PROTEIN_MODELS.items() if name != BACKBONE_MODEL}
+PROTEIN = {name: title for name, title in PROTEIN_MODELS.items() if name not in (BACKBONE_MODEL, *FAMILIES)}
 
 
 @st.cache_data(ttl=60, show_spinner=False)

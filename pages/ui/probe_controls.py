@@ -82,6 +82,12 @@ def controls(
     )
 
 
+def at_once(key: ProbeKey, tokens: Row, model: Model) -> None:
+    """Compute it here and now, where that takes no longer than a click may."""
+    if current(key) is None:
+        cached.get_truths().put(key, probing.probe(model, tokens, form=PROBED_FORM, mass=key[2]))
+
+
 def subject(key: ProbeKey) -> tuple[str, float]:
     """What a run depends on; the form is a matter of reading."""
     return key[0], key[2]

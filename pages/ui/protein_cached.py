@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from mi_core import head as heads
-from mi_core.catalog import load_model
+from mi_core.catalog import FAMILIES, load_model
 from mi_core.errors import InputError
 from mi_core.models.protocol import Model
 from mi_core.protein_view import Protein, backbone_of, known_contacts
@@ -25,15 +25,15 @@ BACKBONE_MODEL = "proteinmpnn"
 
 @dataclass(frozen=True)
 class Speaker:
-    """A model as the page names it: what it is called, its weight file, and the structure it was given."""
+    """A model as the page names it: what it is called, its weight file, and what of the protein it was given."""
 
     name: str
     weights: str = ""
-    structure: str = ""
+    given: str = ""  # the key of the structure, or the letters
 
     def key(self, state: str) -> str:
         """Where results of this model and state are kept."""
-        return "|".join((self.name, self.weights, self.structure, state))
+        return "|".join((self.name, self.weights, self.given, state))
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +46,16 @@ class Beliefs:
 
 
 def speaker(name: str, weights: str, protein: Protein) -> Speaker:
-    """The model for this protein; only one that designs for a backbone depends on it."""
-    return Speaker(name, weights, protein.structure_key if name == BACKBONE_MODEL else "")
+    """The model for this protein; one of a backbone or of a family depends on it."""
+    given = protein.structure_key if name == BACKBONE_MODEL else protein.letters if name in FAMILIES else ""
+    return Speaker(name, weights, given)
 
 
 @st.cache_resource(max_entries=12, show_spinner="Loading the model")
 def _load(who: Speaker, _protein: Protein) -> Model:
     chain = backbone_of(_protein) if who.name == BACKBONE_MODEL else None
-    return load_model(who.name, weights=Path(who.weights).expanduser() if who.weights else None, backbone=chain)
+    weights = Path(who.weights).expanduser() if who.weights else None
+    return load_model(who.name, weights=weights, backbone=chain, sequence=_protein.tokens)
 
 
 def get_model(who: Speaker, protein: Protein) -> Model:

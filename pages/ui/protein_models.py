@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from mi_core.catalog import OWN_ESMC, Entry, entries
+from mi_core.catalog import FAMILIES, OWN_ESMC, Entry, entries
 from mi_core.errors import MiCoreError
+from mi_core.models.placed import OnSequence
 from mi_core.models.protocol import Model
 from mi_core.protein_view import Protein
 from pages.ui import protein_cached
@@ -12,6 +13,11 @@ from pages.ui.protein_cached import Speaker
 MODELS = {
     "esmc-mini": "ESM-C mini",
     "esmc-kunitz": "ESM-C Kunitz, one family",
+    "family-kunitz": "Kunitz inhibitors, linear",
+    "family-response-regulator": "Response regulators, linear",
+    "family-rrm": "RNA recognition motifs, linear",
+    "family-pdz": "PDZ domains, linear",
+    "family-sh3": "SH3 domains, linear",
     "proteinmpnn": "ProteinMPNN, given the backbone",
     "antiberty": "AntiBERTy, antibodies",
     "esmc_300m": "ESM-C 300M",
@@ -28,6 +34,10 @@ SPEAKING = {
     "esmc_300m": "**ESM-C 300M** speaks: EvolutionaryScale's published model, from the sequence alone.",
     "esmc_600m": "**ESM-C 600M** speaks: EvolutionaryScale's published model, from the sequence alone.",
 }
+LINEAR = (
+    "**A linear model of one family** speaks ({what}): what each visible column of the alignment adds to a hidden one. "
+    "It ships with the explorer, and its ground truth takes well under a second. {note}"
+)
 PUBLISHED = ("esmc_300m", "esmc_600m")
 FAILED = "pr_failed"  # what could not be loaded, and why: it is not tried again at every rerun
 
@@ -81,11 +91,18 @@ def load(name: str, weights: str, protein: Protein) -> tuple[Speaker, Model | No
                 failed[who] = str(error)
             _missing(name, str(error))
             return who, None
-        st.caption(SPEAKING[name])
+        st.caption(_said(name, model))
         return who, model
     _missing(name, failed[who])
     st.button("Try again", key="pr_retry", on_click=failed.clear, icon=":material/refresh:")
     return who, None
+
+
+def _said(name: str, model: Model) -> str:
+    if name not in FAMILIES:
+        return SPEAKING[name]
+    what = FAMILIES[name][0].rpartition("family, ")[2]
+    return LINEAR.format(what=what, note=model.note if isinstance(model, OnSequence) else "")
 
 
 def _missing(name: str, why: str) -> None:

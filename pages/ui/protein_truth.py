@@ -4,6 +4,7 @@ import streamlit as st
 
 from mi_core import probing
 from mi_core.errors import MiCoreError
+from mi_core.models.placed import OnSequence
 from mi_core.models.protocol import Model
 from mi_core.proteins.sequence import VOCAB
 from pages.ui import job_controls, payload, probe_controls, protein_cached
@@ -34,6 +35,8 @@ def controls(key: ProbeKey, state: str, model: Model | None, beliefs: Beliefs | 
     few = state.count(VOCAB.mask) < 2
     explained = "Mask two residues or more." if few else f"Probes every masked residue: {cost(state, beliefs)}."
     tokens = VOCAB.encode(state)
+    if not few and isinstance(model, OnSequence):  # a linear model: thousands of passes a second
+        probe_controls.at_once(key, tokens, model)
     probe_controls.controls("pr", key, tokens, lambda: model, batch=BATCH, explained=explained, disabled=few)
 
 

@@ -1,0 +1,73 @@
+"""A family's model on sequences of any length: it says of their residues what it says of its columns."""
+
+import pytest
+import torch
+
+from mi_core import catalog
+from mi_core.cli import main
+from mi_core.errors import InputError
+from mi_core.models.family import FamilyModel
+from mi_core.models.placed import OnSequence, place
+from mi_core.models.protocol import Model
+from mi_core.probing import probe
+from mi_core.proteins.presets import PRESETS, load_preset
+from mi_core.proteins.sequence import VOCAB
+
+BPTI = load_preset("bpti").sequence
+MASK = VOCAB.mask_id
+
+
+@pytest.fixture(scope="module")
+def kunitz() -> FamilyModel:
+    model = catalog.load_model("family-kunitz")
+    assert isinstance(model, FamilyModel)
+    return model
+
+
+def test_it_says_of_a_residue_what_the_family_says_of_its_column(kunitz: FamilyModel) -> None:
+    sequence = VOCAB.encode(BPTI)
+    model = place(kunitz, sequence)
+    assert isinstance(model, Model) and model.length == 58
+    assert model.residues.tolist() == list(range(3, 56)), "the alignment of PF00014 starts at Phe 4 of BPTI"
+    tokens = sequence.repeat(2, 1)
+    tokens[0, ::2], tokens[1, 10:40] = MASK, MASK
+    inner, outer = kunitz(tokens[:, 3:56]), model(tokens)
+    torch.testing.assert_close(outer.log_probs[:, 3:56], inner.log_probs)
+    torch.testing.assert_close(outer.hidden[:, 3:56], inner.hidden)
+    torch.testing.assert_close(outer.attention[0][:, :, 3:56, 3:56], inner.attention[0])
+    assert torch.allclose(outer.log_probs.exp().sum(-1), torch.ones(2, 58, dtype=torch.float64))
+    assert (outer.hidden[:, :3] == 0).all()
+
+
+def test_residues_outside_its_columns_share_no_information(kunitz: FamilyModel) -> None:
+    sequence = VOCAB.encode("GSHM" + BPTI)
+    model = place(kunitz, sequence)
+    tokens = sequence.clone()
+    tokens[[0, 2, 20, 30, 40, 61]] = MASK
+    result = probe(model, tokens, mass=1.0)
+    outside = [0, 2, 61]
+    assert result.mi[outside].abs().max() < 1e-9 and result.mi[20, 30] > 1e-4
+
+
+def test_an_insertion_lies_in_no_column(kunitz: FamilyModel) -> None:
+    model = place(kunitz, VOCAB.encode(BPTI[:26] + "GGGG" + BPTI[26:]))
+    assert not set(range(26, 30)) & set(model.residues.tolist())
+    assert len(model.residues) == 53 and model.columns.tolist() == list(range(53))
+
+
+@pytest.mark.parametrize("family", sorted(catalog.FAMILIES))
+def test_other_proteins_are_refused_in_one_sentence(family: str) -> None:
+    model = catalog.load_model(family)
+    assert isinstance(model, FamilyModel)
+    for name in PRESETS:
+        if (family, name) != ("family-kunitz", "bpti"):
+            with pytest.raises(InputError, match=f"does not look like the family of model {family}"):
+                place(model, VOCAB.encode(load_preset(name).sequence.replace("X", VOCAB.mask)))
+
+
+def test_the_command_places_what_it_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mi", "--model", "family-kunitz", "--input", BPTI, "--mask", "all", "--top", "3"]) == 0
+    assert "58 open positions" in capsys.readouterr().out
+    assert main(["mi", "--model", "family-sh3", "--input", BPTI, "--mask", "all"]) == 1
+    assert "does not look like" in capsys.readouterr().err
+    assert isinstance(catalog.load_model("family-kunitz", sequence=VOCAB.encode(BPTI)), OnSequence)
