@@ -18,7 +18,9 @@ WAYS_ON = {
     "pages/2_Replay.py": "**Replay**: watch boards being decoded",
     "pages/3_Benchmark.py": "**Benchmark**: quality against passes",
     "pages/4_Be_the_decoder.py": "**Be the decoder**: choose the cells yourself",
+    "pages/5_Proteins.py": "**Proteins**: MI as contacts on a structure",
 }
+OPENED_AT = {"pages/5_Proteins.py": {"pr_preset": "bpti", "pr_mask": "all", "pr_scale": "0.01", "pr_k": "30"}}
 
 MI_LIMIT = 0.6931471805599453  # ln 2, the most that two bits can share: the colours mean the same at every strength
 COLOURS = ("#0072B2", "#D55E00", "#E69F00")  # Okabe-Ito: one by one, all at once, MI-guided
@@ -61,10 +63,10 @@ def show(lesson: Lesson) -> None:
 def ways_on(lesson: Lesson) -> None:
     """Links into the other pages, and the numbers of the example as a file."""
     there = [(script, words) for script, words in WAYS_ON.items() if (frame.ROOT / script).is_file()]
-    columns = st.columns([*(3 for _ in there), 2], gap="medium", vertical_alignment="center")
-    for column, (script, label) in zip(columns, there, strict=False):
-        column.page_link(script, label=label, icon=":material/arrow_forward:")
-    with columns[-1]:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for script, label in there:
+            address = OPENED_AT.get(script)
+            st.page_link(script, label=label, icon=":material/arrow_forward:", width="content", query_params=address)
         download("Outcomes (CSV)", "outcomes.csv", lesson.to_csv, key="ho_csv")
 
 

@@ -12,8 +12,8 @@ from pages.ui.protein_cached import Speaker
 
 MODELS = {
     "esmc-mini": "ESM-C mini",
-    "esmc-kunitz": "ESM-C Kunitz, one family",
     "family-kunitz": "Kunitz inhibitors, linear",
+    "esmc-kunitz": "ESM-C Kunitz, one family",
     "family-response-regulator": "Response regulators, linear",
     "family-rrm": "RNA recognition motifs, linear",
     "family-pdz": "PDZ domains, linear",

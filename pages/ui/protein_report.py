@@ -71,7 +71,7 @@ def _curve(shown: Shown, look: Look) -> None:
         if k <= last:
             figure.add_vline(x=k, line={"color": MID, "width": 1, "dash": "dot"}, annotation_text=label)
     figure.update_layout(
-        margin={"l": 58, "r": 8, "t": 36, "b": 8}, legend={"orientation": "h", "y": 1.18, "x": 1, "xanchor": "right"}
+        margin={"l": 58, "r": 8, "t": 36, "b": 48}, legend={"orientation": "h", "y": 1.18, "x": 1, "xanchor": "right"}
     )
     figure.update_xaxes(title="strongest pairs counted")
     figure.update_yaxes(title="precision", range=[0, 1.05])
