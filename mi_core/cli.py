@@ -48,13 +48,14 @@ from mi_core.errors import InputError, MiCoreError, SettingError, UnknownName
 from mi_core.evaluation import Contestant, bench_estimator, bench_generate, bench_speed, bench_sudoku
 from mi_core.head import MIHead, estimate
 from mi_core.inputs import read_input, read_protein
-from mi_core.models.protocol import Model
+from mi_core.models.protocol import Additive, Model
 from mi_core.probing import FORMS, probe
 from mi_core.proteins.structure import read_structure
 from mi_core.report import tables, write_record
 from mi_core.results import MIResult
 from mi_core.sources import (
     AttentionSource,
+    CouplingSource,
     GapSource,
     HeadSource,
     PointwiseSource,
@@ -354,14 +355,15 @@ def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant)
     kinds = get_strategy(contestant.strategy).pairs
     if not kinds:
         return None
-    probes = arguments.mi == "probing" or (arguments.mi == "auto" and model.vocab is not VOCAB)
-    default = ("probing" if probes else "head") if kinds[0] == "mi" else kinds[0]
-    name = contestant.source or default
+    auto = "head" if model.vocab is VOCAB else "couplings" if isinstance(model, Additive) else "probing"
+    of_mi = auto if arguments.mi == "auto" else arguments.mi
+    name = contestant.source or (of_mi if kinds[0] == "mi" else kinds[0])
     if name == "structure" and model.vocab is not VOCAB:
         raise InputError(f"Only Sudoku has a structure that is known beforehand; {model.name} has none.")
     makers: dict[str, Callable[[], MISource]] = {
         "head": lambda: HeadSource(_head(arguments)),
         "head-upper": lambda: HeadSource(catalog.load_upper(arguments.model)),
+        "couplings": CouplingSource,
         "probing": ProbingSource,
         "gap": GapSource,
         "loss": lambda: PointwiseSource(catalog.load_pointwise_head(arguments.model), _head(arguments)),
@@ -521,7 +523,7 @@ def _add_input(parser: argparse.ArgumentParser, *, required: bool = True) -> Non
 
 
 def _add_decoding(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--mi", choices=["auto", "head", "probing"], default="auto", help="source of MI")
+    parser.add_argument("--mi", choices=["auto", "head", "couplings", "probing"], default="auto", help="source of MI")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--temperature", type=float, help="0: the likeliest token; else draw from p^(1/temperature)")
     parser.add_argument(

@@ -1,20 +1,23 @@
 """Where a decoding strategy's pair matrix comes from.
 
-The head and attention cost no extra pass, probing counts every probe, and a fixed structure is known beforehand.
+The head, attention and couplings cost no extra pass, probing counts every probe, a fixed structure is known beforehand.
 """
 
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from mi_core.errors import InputError
 from mi_core.head import MIHead, predict
-from mi_core.models.protocol import Model, ModelOutput
+from mi_core.information import mutual_information_of
+from mi_core.models.protocol import Additive, Model, ModelOutput
 from mi_core.pointwise import PointwiseHead, predict_pmi
 from mi_core.probing import conditionals, probe
 from mi_core.results import MIResult, mean_of_directions
 from mi_core.selection import RULED_OUT
-from mi_core.shapes import LogProbRow, PairBatch, PairMatrix, Row, Tokens
+from mi_core.shapes import LogProbRow, MaskRow, PairBatch, PairMatrix, Row, Tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,42 @@ class ProbingSource:
             probe(model, row, form=self.form, mass=self.mass, base=output.log_probs[b]) for b, row in enumerate(tokens)
         ]
         return torch.stack([r.mi for r in results]), [r.passes for r in results]
+
+
+@dataclass(frozen=True)
+class CouplingSource:
+    """Exact MI of a model whose probes all follow from the pass that decoding makes anyway."""
+
+    name: str = "couplings"
+    kind: str = "mi"
+
+    def __call__(
+        self, model: Model, tokens: Tokens, output: ModelOutput, drawn: Tokens | None = None
+    ) -> tuple[PairBatch, list[int]]:
+        """MI of B sequences and 0 extra passes for each.
+
+        Raises:
+            InputError: the model's logits are no sums.
+        """
+        if not isinstance(model, Additive):
+            raise InputError(f"Model {model.name} is no sum of couplings; take its MI from probing.")
+        additions = model.additions()
+        is_open = tokens == model.vocab.mask_id
+        rows = [additive_mi(additions, output.log_probs[b], is_open[b]) for b in range(len(tokens))]
+        return torch.stack(rows), [0] * len(tokens)
+
+
+def additive_mi(additions: Float[Tensor, "N V N V"], log_probs: LogProbRow, is_open: MaskRow) -> PairMatrix:
+    """What probing with every token finds (averaged form): p(x_i = u) softmax(log p_j + additions[i, u, j]), both
+    orders' mean, and the MI of that joint."""
+    at = is_open.nonzero()[:, 0]
+    own = log_probs[at]  # (M, V)
+    told = (own + additions[at][:, :, at].to(own)).log_softmax(-1)  # (M, V, M, V): of j, once i is u
+    joint = (own[:, :, None, None] + told).exp().permute(0, 2, 1, 3)  # (M, M, V, V)
+    both = (joint + joint.permute(1, 0, 3, 2)) / 2
+    found = torch.zeros(len(log_probs), len(log_probs), dtype=torch.float64)
+    found[at[:, None], at] = mutual_information_of(both).clamp_min(0.0)
+    return found.fill_diagonal_(0.0)
 
 
 @dataclass(frozen=True)

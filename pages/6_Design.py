@@ -33,7 +33,7 @@ if model is None or beliefs is None:
     st.stop()
 contacts = protein_cached.contacts_of(protein, "beta")
 designer = design.Designer(protein, contacts, who, model, beliefs)
-sources = design.sources_for(who, contacts)
+sources = design.sources_for(who, model, contacts)
 with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
     settings = replay_controls.run_settings("de", lambda: state, sources)
 other = replay_controls.comparison(settings, "de", sources)

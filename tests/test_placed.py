@@ -5,13 +5,15 @@ import torch
 
 from mi_core import catalog
 from mi_core.cli import main
+from mi_core.decoding import decode
 from mi_core.errors import InputError
 from mi_core.models.family import FamilyModel
 from mi_core.models.placed import OnSequence, place
-from mi_core.models.protocol import Model
+from mi_core.models.protocol import Additive, Model
 from mi_core.probing import probe
 from mi_core.proteins.presets import PRESETS, load_preset
 from mi_core.proteins.sequence import VOCAB
+from mi_core.sources import CouplingSource
 
 BPTI = load_preset("bpti").sequence
 MASK = VOCAB.mask_id
@@ -71,3 +73,25 @@ def test_the_command_places_what_it_is_given(capsys: pytest.CaptureFixture[str])
     assert main(["mi", "--model", "family-sh3", "--input", BPTI, "--mask", "all"]) == 1
     assert "does not look like" in capsys.readouterr().err
     assert isinstance(catalog.load_model("family-kunitz", sequence=VOCAB.encode(BPTI)), OnSequence)
+
+
+@pytest.mark.parametrize("letters", [BPTI, BPTI[3:56]], ids=["placed", "a row"])
+def test_couplings_give_the_probed_mi_in_the_pass_itself(letters: str) -> None:
+    sequence = VOCAB.encode(letters)
+    model = catalog.load_model("family-kunitz", sequence=sequence)
+    assert isinstance(model, Additive)
+    tokens = sequence.repeat(2, 1)
+    tokens[0, 5:30], tokens[1] = MASK, MASK
+    mi, extra = CouplingSource()(model, tokens, model(tokens))
+    assert extra == [0, 0]
+    for row, found in zip(tokens, mi, strict=True):
+        assert (found - probe(model, row, mass=1.0).mi).abs().max() < 1e-6
+    trace = decode(model, tokens[:1], "mi-guided", {"gamma": 2.0}, temperature=1.0, mi_source=CouplingSource())[0]
+    assert trace.nfe == len(trace.steps) < 25 and trace.mi_source == "couplings"
+
+
+def test_a_model_without_couplings_says_so() -> None:
+    model = catalog.load_model("copied-bits")
+    tokens = torch.full((1, 4), 2)
+    with pytest.raises(InputError, match="Model copied-bits is no sum of couplings; take its MI from probing"):
+        CouplingSource()(model, tokens, model(tokens))

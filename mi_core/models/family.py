@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mi_core.errors import FormatError, InputError
-from mi_core.models.protocol import Model, ModelOutput, check_tokens, clamp_revealed
+from mi_core.models.protocol import ModelOutput, check_tokens, clamp_revealed
 from mi_core.proteins.families import GAP, STATES
 from mi_core.proteins.sequence import VOCAB
 from mi_core.shapes import Row, Tokens
@@ -53,7 +53,7 @@ class FamilyModel:
         """Positions: the columns that hold residues."""
         return len(self.columns)
 
-    def at(self, columns: Row) -> Model:
+    def at(self, columns: Row) -> "FamilyModel":
         """The model of a sequence whose residues lie in these columns, ascending, with gaps in the others.
 
         Raises:
@@ -64,6 +64,14 @@ class FamilyModel:
                 f"Model {self.name} knows {len(self.fields)} columns, and column {int(columns.max()) + 1} is asked for."
             )
         return FamilyModel(self.fields, self.couplings, name=self.name, columns=columns, strengths=self.strengths)
+
+    def additions(self) -> Float[Tensor, "L V L V"]:
+        """W of the columns that hold residues: what each residue adds to the logits of each other one."""
+        count = len(self.fields)
+        w = self.couplings.view(count, STATES, count, GAP)[self.columns][:, :GAP, self.columns].clone()
+        at = torch.arange(self.length)
+        w[at, :, at] = 0
+        return w
 
     @torch.inference_mode()
     def __call__(self, tokens: Tokens) -> ModelOutput:

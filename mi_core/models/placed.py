@@ -1,12 +1,12 @@
 """A family's model on a sequence of any length: which residues lie in which columns, and what that leaves out."""
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mi_core.errors import InputError
 from mi_core.models.family import FamilyModel
-from mi_core.models.protocol import Model, ModelOutput, check_tokens, clamp_revealed
+from mi_core.models.protocol import ModelOutput, check_tokens, clamp_revealed
 from mi_core.proteins.alignment import pair_up
 from mi_core.proteins.sequence import VOCAB
 from mi_core.shapes import Row, Tokens
@@ -31,7 +31,7 @@ class OnSequence:
     ) -> None:
         self.name, self.length = family.name, length
         self.residues, self.columns = residues, columns
-        self._family: Model = family.at(columns)
+        self._family = family.at(columns)
         self._background = family.fields.double().softmax(-1).mean(0).log()
         self._count = len(family.fields)
 
@@ -41,6 +41,12 @@ class OnSequence:
         outside = self.length - len(self.residues)
         rest = f"; it knows nothing of the other {outside}" if outside else ""
         return f"{len(self.residues)} of the {self.length} residues lie in its {self._count} columns{rest}."
+
+    def additions(self) -> Float[Tensor, "L V L V"]:
+        """The family's couplings between residues in its columns; nothing else adds anything."""
+        w = torch.zeros(self.length, VOCAB.size, self.length, VOCAB.size)
+        w[self.residues[:, None], :, self.residues] = self._family.additions().permute(0, 2, 1, 3)
+        return w
 
     @torch.inference_mode()
     def __call__(self, tokens: Tokens) -> ModelOutput:

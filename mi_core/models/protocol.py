@@ -83,6 +83,18 @@ class Placed(Protocol):
         ...
 
 
+@runtime_checkable
+class Additive(Protocol):
+    """Optional: a model whose logits are sums over what is visible, so that every probe follows from one pass.
+
+    p(x_j = v | x_i = u, visible) ~ p(x_j = v | visible) exp(additions[i, u, j, v]) for open i != j.
+    """
+
+    def additions(self) -> Float[Tensor, "N V N V"]:
+        """What symbol u at position i adds to the logits of position j, nats; 0 for i = j."""
+        ...
+
+
 def masked_positions(model: Model, tokens: Tokens) -> Masked:
     """True where `tokens` (B, N) is still open."""
     return tokens == model.vocab.mask_id

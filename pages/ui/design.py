@@ -10,11 +10,11 @@ import streamlit as st
 
 from mi_core.catalog import head_file
 from mi_core.decoding import MISource, decode
-from mi_core.models.protocol import Model
+from mi_core.models.protocol import Additive, Model
 from mi_core.protein_view import Protein
 from mi_core.proteins.contacts import ContactMap
 from mi_core.proteins.sequence import VOCAB
-from mi_core.sources import GapSource, HeadSource, ProbingSource, StructureSource, TVSource
+from mi_core.sources import CouplingSource, GapSource, HeadSource, ProbingSource, StructureSource, TVSource
 from pages.ui import cached, job_controls
 from pages.ui.cached import Store
 from pages.ui.cached_runs import Replay, RunSettings
@@ -51,10 +51,11 @@ def get_designs() -> Store[tuple[str, str, RunSettings], Replay]:
     return Store(limit=64)
 
 
-def sources_for(who: Speaker, contacts: ContactMap | None) -> Sources:
+def sources_for(who: Speaker, model: Model, contacts: ContactMap | None) -> Sources:
     """Where pair matrices can come from for this model and protein."""
     head = {"neural head": "head"} if head_file(who.name, "marginals").is_file() else {}
-    found: Sources = {"mi": head | PROBED, "tv": {"probing, variation": "probing-tv"}}
+    exact = {"the model's couplings, exact": "couplings"} if isinstance(model, Additive) else {}
+    found: Sources = {"mi": exact | head | PROBED, "tv": {"probing, variation": "probing-tv"}}
     return found if contacts is None else found | {"structure": {"contacts of the structure": "structure"}}
 
 
@@ -63,6 +64,7 @@ def _source(name: str, designer: Designer) -> MISource | None:
     makers: dict[str, Callable[[], MISource | None]] = {
         "none": lambda: None,
         "head": lambda: HeadSource(cached.get_head("marginals", designer.who.name)),
+        "couplings": CouplingSource,
         "probing": ProbingSource,
         "probing-gap": GapSource,
         "probing-tv": TVSource,

@@ -29,6 +29,7 @@ SOURCES: Sources = {
     "attention": {"attention": "attention"},
     "structure": {"rules of the game": "structure"},
 }
+FREE = ("head", "couplings")  # sources of MI that take no pass of their own
 GREEDY, SAMPLED = "likeliest", "sampled"
 NOTHING = "nothing"
 # The run that the page opens with. The widgets themselves have no default: Streamlit leaves a widget's default out of
@@ -186,15 +187,16 @@ def _mi_source(strategy: Strategy, run: str, sources: Sources) -> str:
 
 def _shown_source(run: str, sources: Sources) -> str:
     """The MI that is recorded beside a strategy which does not look at it."""
-    if "head" not in sources["mi"].values():
+    free = next((name for name in sources["mi"].values() if name in FREE), None)
+    if free is None:
         options = {NOTHING: "none"} | sources["mi"]
         help_text = "This strategy does not look at MI. Probing shows it all the same, and its passes are counted."
         return options[_choice("MI shown", list(options), f"{run}_shown", help_text, width=150)]
     hide = f"{run.removesuffix('2')}_hide_mi"
     if run.endswith("2"):
-        return "none" if st.session_state.get(hide) else "head"
-    help_text = "This strategy does not look at MI. The head's estimate is shown beside it, at no extra pass."
-    return "none" if st.toggle("Hide MI", key=hide, bind="query-params", help=help_text) else "head"
+        return "none" if st.session_state.get(hide) else free
+    help_text = "This strategy does not look at MI. It is shown beside it all the same, at no extra pass."
+    return "none" if st.toggle("Hide MI", key=hide, bind="query-params", help=help_text) else free
 
 
 def drawing(page: str) -> tuple[float, int]:

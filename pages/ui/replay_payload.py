@@ -191,7 +191,12 @@ def _why_no_mi(trace: DecodeTrace) -> str:
 
 def source_name(source: str) -> str:
     """A source as a person reads it."""
-    known = {"probing": "MI from probing", "probing-gap": "MI + gap from probing", **NO_MI}
+    known = {
+        "probing": "MI from probing",
+        "probing-gap": "MI + gap from probing",
+        "couplings": "exact MI from couplings",
+        **NO_MI,
+    }
     return known.get(source, f"MI from the {source.removeprefix('head-')} head")
 
 
