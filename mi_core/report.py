@@ -154,7 +154,10 @@ def _three(row: Row) -> str:
 
 def _generation(record: Row) -> str:
     """Passes and divergences of each strategy, and those of natural sequences."""
-    lines = ["| strategy | passes | amino acids | pairs | likelihood | distinct |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| strategy | passes | amino acids | pairs | likelihood | log p a residue | distinct |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in record["result"]:
         name, passes, distinct = "natural sequences", "", ""
         if row["strategy"]:
@@ -162,7 +165,7 @@ def _generation(record: Row) -> str:
             name = get_strategy(row["strategy"]).title + label.replace("lam=", "lambda=")
             passes, distinct = f"{row['nfe']:.1f}", f"{row['distinct']}"
         scores = " | ".join(f"{row[key]:.4f}" for key in ("jsd_letters", "jsd_pairs", "jsd_likelihood"))
-        lines.append(f"| {name} | {passes} | {scores} | {distinct} |")
+        lines.append(f"| {name} | {passes} | {scores} | {row['likelihood']:.2f} | {distinct} |")
     first = record["result"][0]
     text = (
         f"{record['result'][-1]['n']} proteins of {first['lengths'][0]} to {first['lengths'][1]} residues designed "

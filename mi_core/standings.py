@@ -12,6 +12,9 @@ from mi_core.evaluation import Contestant
 from mi_core.report import Row, read_record
 from mi_core.strategies import STRATEGIES
 
+DIVERGENCE = "jsd_pairs"
+"""The measure of `bench protein-generation`: Jensen-Shannon divergence of pair frequencies, nats; less is better."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -22,18 +25,19 @@ class Standing:
     knobs: str  # "gamma 0.3, lam 1", empty for none
     nfe: float
     nfe_ci: tuple[float, float]
-    share: float  # solved or valid
+    share: float  # solved or valid; or the divergence, of which less is better
     share_ci: tuple[float, float]
     n: int
     best: bool  # no other setting has as few passes and a share as high
     by_technique: tuple[tuple[str, int, int], ...] = ()  # name, solved, puzzles
+    by_blanks: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True)
 class Standings:
     """A record, ready to be drawn."""
 
-    measure: str  # "solved" or "valid"
+    measure: str  # "solved", "valid" or DIVERGENCE
     points: tuple[Standing, ...]
     command: str
     date: str
@@ -64,10 +68,10 @@ class Standings:
 
 
 def read_standings(path: Path, measure: str) -> Standings:
-    """The curves of a record that `bench sudoku` or `bench generate` wrote.
+    """The curves of a record that `bench sudoku`, `bench generate` or `bench protein-generation` wrote.
 
     Args:
-        measure: "solved" or "valid".
+        measure: "solved", "valid" or DIVERGENCE.
 
     Raises:
         InputError: no such file.
@@ -75,14 +79,15 @@ def read_standings(path: Path, measure: str) -> Standings:
     """
     record = read_record(path)
     try:
-        rows: list[Row] = record["result"]
-        best = pareto([(float(row["nfe"]), float(row[measure])) for row in rows])
+        rows: list[Row] = [row for row in record["result"] if row["strategy"] is not None]  # natural sequences: None
+        sign = -1 if measure == DIVERGENCE else 1
+        best = pareto([(float(row["nfe"]), sign * float(row[measure])) for row in rows])
         fixed = _minor_knobs(rows)
         points = tuple(_standing(row, measure, on, fixed) for row, on in zip(rows, best, strict=True))
         return Standings(measure, points, record["command"], record["date"], record["machine"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise FormatError(
-            f"{path.name} holds no curves; `bench sudoku --record` and `bench generate --record` do."
+            f"{path.name} holds no curves; `bench sudoku`, `bench generate` and `bench protein-generation` make them."
         ) from error
 
 
@@ -110,10 +115,12 @@ def _standing(row: Row, measure: str, best: bool, minor: set[tuple[str, str]]) -
     name = row["strategy"]
     title = STRATEGIES[name].title if name in STRATEGIES else name
     source = row["mi_source"]
-    if source and not (source.startswith("head-marginals") or source == "structure"):
+    if source and not (source.startswith("head-marginals") or source in ("structure", "couplings")):
         title = f"{title}, {source}"
     minors = [f"{knob} {value:g}" for knob, value in row["params"].items() if (name, knob) in minor]
     title = ", ".join([title, *minors]).replace("lam ", "lambda ")
+    share = float(row[measure])
+    low, high = row.get(f"{measure}_ci", (share, share))
     knobs = Contestant(name, row["params"]).label.removeprefix(name).strip()
     return Standing(
         strategy=name,
@@ -121,9 +128,10 @@ def _standing(row: Row, measure: str, best: bool, minor: set[tuple[str, str]]) -
         knobs=knobs.replace("=", " ").replace("lam ", "lambda "),
         nfe=float(row["nfe"]),
         nfe_ci=(float(row["nfe_ci"][0]), float(row["nfe_ci"][1])),
-        share=float(row[measure]),
-        share_ci=(float(row[f"{measure}_ci"][0]), float(row[f"{measure}_ci"][1])),
+        share=share,
+        share_ci=(float(low), float(high)),
         n=int(row["n"]),
         best=best,
         by_technique=tuple((str(t), int(s), int(k)) for t, s, k in row.get("by_technique", ())),
+        by_blanks=tuple(sorted((str(t), int(s), int(k)) for t, s, k in row.get("by_blanks", ()))),
     )

@@ -20,8 +20,8 @@ left, right = st.columns([3, 2], gap="large")
 with left:
     benchmark.table(standings)
 with right:
-    if standings.measure == "solved":
-        benchmark.paper()
+    benchmark.paper(standings.measure)
 if standings.measure == "solved":
-    benchmark.techniques(standings)
-live_bench.section(regime, standings.measure)
+    benchmark.failures(standings)
+if regime != benchmark.PROTEINS:
+    live_bench.section(regime, standings.measure)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from mi_core.errors import FormatError
-from mi_core.standings import Standings, pareto, read_standings
+from mi_core.standings import DIVERGENCE, Standings, pareto, read_standings
 from pages.ui import benchmark
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
@@ -127,6 +127,29 @@ def test_every_regime_is_in_the_link(regime: str) -> None:
     app = open_page(be_boards=regime)
     assert not app.exception and not app.error
     assert benchmark.REGIMES[regime][2] in [caption.value for caption in app.caption]
+
+
+def test_of_divergences_the_least_are_best(tmp_path: Path) -> None:
+    shared = {"params": {}, "mi_source": None, "n": 5, "nfe_ci": [1, 1]}
+    rows = [
+        {"strategy": None, "nfe": None, "jsd_pairs": 0.01},  # natural sequences are no contestant
+        {"strategy": "sequential", "nfe": 50, "jsd_pairs": 0.06, **shared},
+        {"strategy": "margin", "nfe": 60, "jsd_pairs": 0.07, **shared},
+        {"strategy": "top-k", "nfe": 10, "jsd_pairs": 0.09, **shared},
+    ]
+    path = tmp_path / "designs.json"
+    path.write_text(json.dumps({"command": "", "date": "", "machine": "", "result": rows}))
+    standings = read_standings(path, DIVERGENCE)
+    assert [p.strategy for p in standings.front] == ["top-k", "sequential"]
+    drawn = benchmark.figure(standings, "Divergence", "#000000")
+    assert list(drawn.data[0].y) == [0.09, 0.06], "nats, not per cent"
+
+
+def test_failures_are_shown_by_blanks_too() -> None:
+    app = open_page(be_split="By blanks")
+    assert not app.exception
+    columns = app.dataframe[1].value.columns
+    assert any(column.startswith("55 (") for column in columns)
 
 
 def finish(app: AppTest, seconds: float = 120) -> None:

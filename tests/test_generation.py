@@ -103,7 +103,7 @@ def test_the_report_shows_contacts_and_generation(tmp_path: Path) -> None:
         for route, apc, value in (("probing", True, 0.71), ("probing", False, 0.11), ("mean-field-dca", True, 0.62))
     ]
     scores = {"jsd_letters": 0.01, "jsd_pairs": 0.02, "jsd_likelihood": 0.03}
-    shared = {**scores, "n": 4, "reference": 9, "lengths": [20, 30]}
+    shared = {**scores, "likelihood": -1.5, "n": 4, "reference": 9, "lengths": [20, 30]}
     made = {"strategy": "top-k", "params": {"k": 8}, "mi_source": None, "nfe": 3.0, "distinct": 4}
     write_record(tmp_path / "protein_contacts.json", ["bench", "protein"], contacts)
     write_record(tmp_path / "protein_generation.json", ["bench"], [{"strategy": None, **shared}, {**made, **shared}])
@@ -112,5 +112,5 @@ def test_the_report_shows_contacts_and_generation(tmp_path: Path) -> None:
         "| m | 24 of 1 sequences, 0.9 hidden | PF1 | 50 | 0.90 0.71 0.40 | 0.90 0.62 0.40 | 0.10 |" in text
         and "0.11" not in text
     )
-    assert "| natural sequences |  | 0.0100 | 0.0200 | 0.0300 |  |" in text
-    assert " k=8 | 3.0 | 0.0100 | 0.0200 | 0.0300 | 4 |" in text and "9 natural sequences" in text
+    assert "| natural sequences |  | 0.0100 | 0.0200 | 0.0300 | -1.50 |  |" in text
+    assert " k=8 | 3.0 | 0.0100 | 0.0200 | 0.0300 | -1.50 | 4 |" in text and "9 natural sequences" in text
