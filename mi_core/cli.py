@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         result, text = arguments.run(arguments)
         if getattr(arguments, "record", None):
-            write_record(arguments.record, _without_record(argv), result)
+            write_record(arguments.record, _without_record(argv), result, append=arguments.append)
     except MiCoreError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _without_record(argv: Sequence[str] | None) -> list[str]:
     """The command line as given, without where its record went."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = [word for word in (sys.argv[1:] if argv is None else argv) if word != "--append"]
     at = words.index("--record")
     return words[:at] + words[at + 2 :]
 
@@ -449,6 +449,7 @@ def _parser() -> argparse.ArgumentParser:
     finetune = cli_finetune.add_commands(train, bench, _command)
     for measured in (sudoku, generate, protein, designed, estimator, estimators, speed, likelihood, finetune, dca):
         measured.add_argument("--record", type=Path, help="also store the result with command, date and machine")
+        measured.add_argument("--append", action="store_true", help="keep the contestants that this record holds")
 
     mdm = _command(train, "sudoku-mdm", _train_sudoku, "the Sudoku model, from nothing; resumes")
     mdm.add_argument("--out", type=Path, default=Path("runs/sudoku-mdm.safetensors"))

@@ -30,8 +30,16 @@ def likelihood_records(folder: Path) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def write_record(path: Path, arguments: Sequence[str], result: Any) -> None:
-    """Store a benchmark's result with what made it."""
+def write_record(path: Path, arguments: Sequence[str], result: Any, *, append: bool = False) -> None:
+    """Store a benchmark's result with what made it.
+
+    Args:
+        append: keep the contestants that a record holds already, and the commands that made them.
+
+    Raises:
+        InputError: the record is of other boards, or no list of contestants.
+        FormatError: not a record.
+    """
     cores = os.cpu_count()
     record = {
         "command": "python -m mi_core " + " ".join(arguments),
@@ -39,7 +47,23 @@ def write_record(path: Path, arguments: Sequence[str], result: Any) -> None:
         "machine": f"{cores} cores {_processor()}, torch {torch.__version__}, threads: {torch.get_num_threads()}",
         "result": result,
     }
+    if append and path.is_file():
+        before = read_record(path)
+        record["command"] = f"{before['command']}\n{record['command']} --append"
+        record["result"] = _together(before["result"], result, path.name)
     path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _together(before: Any, result: Any, name: str) -> list[Row]:
+    """The contestants of both, each once: the later run of one counts."""
+    both = (before, result)
+    if not all(isinstance(rows, list) and all("strategy" in row and "n" in row for row in rows) for rows in both):
+        raise InputError(f"{name} holds no contestants that others could be added to; record to another file.")
+    counts = {row["n"] for rows in both for row in rows if row["strategy"]}
+    if len(counts) > 1:
+        raise InputError(f"{name} is of another number of boards ({' and '.join(map(str, sorted(counts)))}).")
+    found = {json.dumps([row["strategy"], row.get("params"), row.get("mi_source")]): row for row in before + result}
+    return list(found.values())
 
 
 def read_record(path: Path) -> Row:

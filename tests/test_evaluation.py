@@ -137,3 +137,22 @@ def test_stored_results_are_of_the_shipped_sets() -> None:
     for name in ("mi-guided", "eb-sampler", "threshold"):
         assert sum(row["strategy"] == name for row in rows) >= 6
     assert torch.tensor([row["nfe"] for row in rows]).min() >= 1
+
+
+def test_contestants_can_be_added_to_a_record(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    first = [{"strategy": "top-k", "params": {"k": k}, "mi_source": None, "n": 5, "nfe": k} for k in (2, 3)]
+    write_record(path, ["bench", "sudoku", "--limit", "5"], first)
+    again = [{**first[1], "nfe": 9}, {**first[0], "strategy": "margin"}]
+    write_record(path, ["bench", "sudoku", "--strategy", "margin"], again, append=True)
+    record = read_record(path)
+    assert [(row["strategy"], row["nfe"]) for row in record["result"]] == [("top-k", 2), ("top-k", 9), ("margin", 2)]
+    assert record["command"].splitlines() == [
+        "python -m mi_core bench sudoku --limit 5",
+        "python -m mi_core bench sudoku --strategy margin --append",
+    ]
+    with pytest.raises(InputError, match=r"record.json is of another number of boards \(5 and 6\)"):
+        write_record(path, ["bench"], [{**first[0], "n": 6}], append=True)
+    with pytest.raises(InputError, match="holds no contestants"):
+        write_record(path, ["bench", "speed"], {"head": 1}, append=True)
+    assert read_record(path) == record, "a refusal costs nothing"
