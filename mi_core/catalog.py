@@ -30,6 +30,9 @@ from mi_core.pointwise import PointwiseHead, load_pointwise
 from mi_core.proteins.structure import Chain
 from mi_core.quantiles import KIND as QUANTILE_KIND
 from mi_core.quantiles import UPPER, QuantileHead, load_quantiles
+from mi_core.samples import SampleMI, Samples, estimate_samples
+from mi_core.set_attention import KIND as SET_KIND
+from mi_core.set_attention import load_set_attention
 from mi_core.shapes import Row
 from mi_core.weights import read_header
 
@@ -197,6 +200,19 @@ def load_pointwise_head(model: str, *, weights: Path | None = None) -> Pointwise
     return load_pointwise(path)
 
 
+SET_ATTENTION_FILE = ASSETS / "models" / "set-attention.safetensors"
+
+
+def sample_estimates(samples: Samples, *, seed: int = 0) -> list[SampleMI]:
+    """Every estimator that suits two columns: the classical ones and, of symbols, the network that ships."""
+    found = estimate_samples(samples, seed=seed)
+    if samples.discrete and SET_ATTENTION_FILE.is_file():
+        network = load_set_attention(SET_ATTENTION_FILE)
+        if network.can_read(samples):
+            found.append(network.estimate(samples))
+    return found
+
+
 def entries() -> list[Entry]:
     """Everything that has a name here, whether it can be loaded now or not."""
     found = [
@@ -214,6 +230,8 @@ def entries() -> list[Entry]:
         if variant == QUANTILES:
             what, kind = ("its quantiles, on top of the marginals head", QUANTILE_KIND)
         found.append(_from_file(f"sudoku/head-{variant}", "estimator", what, head_file("sudoku", variant), kind))
+    what = "MI of two columns of samples, with its interval"
+    found.append(_from_file("samples/set-attention", "estimator", what, SET_ATTENTION_FILE, SET_KIND))
     what = "pointwise MI of drawn tokens, in one pass"
     found.append(_from_file("sudoku/pointwise", "estimator", what, pointwise_file("sudoku"), POINTWISE_KIND))
     return found

@@ -14,14 +14,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mi_core import catalog, cli_coevolution, cli_finetune, cli_likelihood
+from mi_core import catalog, cli_coevolution, cli_finetune, cli_likelihood, cli_samples
 from mi_core.agreement import peer_matrix
 from mi_core.cli_estimators import (
     NAMES,
     bench_estimators_command,
     describe_states,
     estimate_with,
-    samples_command,
     unseen_states,
 )
 from mi_core.cli_labels import (
@@ -447,7 +446,9 @@ def _parser() -> argparse.ArgumentParser:
     dca = cli_coevolution.add_commands(bench, _command)
     train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")
     finetune = cli_finetune.add_commands(train, bench, _command)
-    for measured in (sudoku, generate, protein, designed, estimator, estimators, speed, likelihood, finetune, dca):
+    sampled = cli_samples.add_commands(commands, bench, train, _command)
+    of_models = (sudoku, generate, protein, designed, estimator, estimators, speed)
+    for measured in (*of_models, likelihood, finetune, dca, sampled):
         measured.add_argument("--record", type=Path, help="also store the result with command, date and machine")
         measured.add_argument("--append", action="store_true", help="keep the contestants that this record holds")
 
@@ -478,9 +479,6 @@ def _parser() -> argparse.ArgumentParser:
     head.add_argument("--minutes", type=float)
     head.add_argument("--seed", type=int, default=3)
 
-    samples = _command(commands, "samples", samples_command, "the MI of two columns of samples")
-    samples.add_argument("file", type=Path, help="CSV of two columns, numbers or words")
-    samples.add_argument("--seed", type=int, default=0, help="of the halves that the interval comes from")
     pointwise = _command(train, "pointwise", train_pointwise_command, "what tells how two drawn tokens go together")
     pointwise.add_argument("--model", default="sudoku")
     pointwise.add_argument("--weights", type=Path)

@@ -1,8 +1,7 @@
-"""The commands around estimators: `mi` with any of them, `bench estimators` on one state, `samples` on two columns."""
+"""The commands around estimators: `mi` with any of them, `bench estimators` on one state or many."""
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from mi_core.estimators.study import study
 from mi_core.models.esmc import KIND as ESMC_KIND
 from mi_core.models.protocol import Model
 from mi_core.results import MIResult
-from mi_core.samples import estimate_samples, read_samples
 from mi_core.sudoku.board import VOCAB
 from mi_core.weights import read_header
 
@@ -111,14 +109,3 @@ def bench_estimators_command(
 
 def _cell(value: float | None) -> str:
     return "      -" if value is None else f"{value:7.3f}"
-
-
-def samples_command(arguments: argparse.Namespace) -> Answer:
-    """`samples`: MI of the two columns of a CSV file."""
-    samples = read_samples(arguments.file)
-    found = estimate_samples(samples, seed=arguments.seed)
-    kind = "discrete" if samples.discrete else "numbers"
-    lines = [f"{len(samples.first)} rows, {kind}"]
-    lines += [f"{e.name:14} {e.value:.4f} nats  90 % [{e.low:.4f}, {e.high:.4f}]  {e.note}" for e in found]
-    values = {"rows": len(samples.first), "discrete": samples.discrete, "estimates": [asdict(e) for e in found]}
-    return values, "\n".join(lines)

@@ -143,20 +143,33 @@ def _coded(column: Sequence[str], kind: str) -> Column:
 
 def plug_in(first: Column, second: Column) -> float:
     """MI of the observed frequencies of two discrete columns, nats; never negative."""
-    table = _counts(first, second) / len(first)
-    return max(0.0, _entropy(table.sum(0)) + _entropy(table.sum(1)) - _entropy(table))
+    return plug_in_of(contingency(first, second))
+
+
+def plug_in_of(table: Column) -> float:
+    """As `plug_in`, of the counts (A, B)."""
+    shares = table / table.sum()
+    return max(0.0, _entropy(shares.sum(0)) + _entropy(shares.sum(1)) - _entropy(shares))
 
 
 def miller_madow(first: Column, second: Column) -> float:
     """Plug-in with each entropy corrected by (symbols seen - 1) / 2n; may be negative, hence cut at 0."""
-    table = _counts(first, second)
+    return miller_madow_of(contingency(first, second))
+
+
+def miller_madow_of(table: Column) -> float:
+    """As `miller_madow`, of the counts (A, B)."""
     seen = [np.count_nonzero(part) - 1 for part in (table.sum(0), table.sum(1), table)]
-    return max(0.0, plug_in(first, second) + (seen[0] + seen[1] - seen[2]) / (2 * len(first)))
+    return max(0.0, plug_in_of(table) + (seen[0] + seen[1] - seen[2]) / (2 * float(table.sum())))
 
 
 def grassberger(first: Column, second: Column) -> float:
     """Each entropy as ln n - sum of n_k G(n_k) / n (Grassberger 2003, arXiv physics/0307138), cut at 0."""
-    table = _counts(first, second)
+    return grassberger_of(contingency(first, second))
+
+
+def grassberger_of(table: Column) -> float:
+    """As `grassberger`, of the counts (A, B)."""
     value = sum(_entropy_of_counts(part) for part in (table.sum(0), table.sum(1))) - _entropy_of_counts(table)
     return max(0.0, value)
 
@@ -198,7 +211,8 @@ def _within(column: Column, reach: Column) -> NDArray[np.int64]:
     return np.asarray(upper - np.searchsorted(ordered, column - reach, side="left"), dtype=np.int64)
 
 
-def _counts(first: Column, second: Column) -> NDArray[np.float64]:
+def contingency(first: Column, second: Column) -> NDArray[np.float64]:
+    """How often each pair of symbols was seen, (A, B); every row and column holds something."""
     x, y = (np.unique(column, return_inverse=True)[1] for column in (first, second))
     table = np.zeros((x.max() + 1, y.max() + 1))
     np.add.at(table, (x, y), 1.0)

@@ -21,7 +21,7 @@ LEVELS = [  # a module or package may import only from levels above its own line
     {"results", "sudoku", "proteins"},
     {"models"},
     {"probing", "head", "selection", "agreement", "samples"},
-    {"quantiles", "pointwise"},
+    {"quantiles", "pointwise", "set_attention"},
     {"strategies", "likelihood", "estimators"},
     {"decoding", "sources", "catalog", "inputs"},
     {
@@ -31,7 +31,7 @@ LEVELS = [  # a module or package may import only from levels above its own line
     {"report", "game", "generation", "cli_output", "tuning", "diagonal_bench"},
     {
         *{"standings", "coevolution", "cli_likelihood", "cli_labels", "cli_estimators", "cli_proteins"},
-        *{"cli_pointwise", "cli_finetune"},
+        *{"cli_pointwise", "cli_finetune", "cli_samples"},
     },
     {"cli_coevolution"},
     {"cli"},

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from mi_core.catalog import sample_estimates
 from mi_core.errors import MiCoreError
 from mi_core.estimators.pair import probed_joint
 from mi_core.samples import (
@@ -9,7 +10,6 @@ from mi_core.samples import (
     MAX_ROWS,
     SampleMI,
     Samples,
-    estimate_samples,
     gaussian_samples,
     noisy_copy,
     read_samples,
@@ -58,7 +58,7 @@ def show() -> None:
     max_entries=64, show_spinner=False, hash_funcs={Samples: lambda s: (s.first.tobytes(), s.second.tobytes())}
 )
 def _estimates(samples: Samples) -> list[SampleMI]:
-    return estimate_samples(samples)
+    return sample_estimates(samples)
 
 
 def _file() -> Known | None:
