@@ -105,6 +105,7 @@ def tables(folder: Path) -> str:
         _tuning(read_record(folder / "sudoku_tuning.json")),
         _study(read_record(folder / "estimators_sudoku.json")),
         _study(read_record(folder / "estimators_esmc-kunitz.json")),
+        _samples(read_record(folder / "samples.json")),
     ]
     return "\n\n".join([*parts, *filter(None, [protein_tables(folder)])])
 
@@ -122,7 +123,26 @@ _PROTEIN = ("protein_contacts", "protein_generation")
 
 
 def _origin(record: Row) -> str:
-    return f"`{record['command']}`; {record['date']}, {record['machine']}."
+    commands = record["command"].replace("\n", "`, then `")
+    return f"`{commands}`; {record['date']}, {record['machine']}."
+
+
+def _samples(record: Row) -> str:
+    """Root mean square error of each estimator of two columns, by the number of samples."""
+    rows = record["result"]
+    names = list(rows[0]["rmse"])
+    lines = [
+        "| MI of samples | n | mean true MI | " + " | ".join(names) + " | interval holds |",
+        "|---" * (len(names) + 4) + "|",
+    ]
+    for row in rows:
+        errors = " | ".join(f"{row['rmse'][name]:.3f}" for name in names)
+        lines.append(f"| {row['tables']} | {row['n']} | {row['mean_truth']:.3f} | {errors} | {row['coverage']:.2f} |")
+    text = (
+        f"Two columns of symbols drawn from {rows[0]['count']} tables of each kind and size: root mean square error in "
+        "nats, and the share of the network's 90 % intervals that hold the truth."
+    )
+    return f"{text}\n\n" + "\n".join(lines) + "\n\n" + _origin(record)
 
 
 def _percent(row: Row, key: str) -> str:

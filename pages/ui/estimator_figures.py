@@ -16,6 +16,7 @@ FAMILIES = {  # how an estimator works: which names, colour and mark of the fami
     "attention": ("attention", "attention-apc"),
     "trained heads": ("head-marginals", "head-paper", "head-quantiles"),
 }
+CLOSE = 0.08  # of a quality: two names at the same height would overlap
 QUALITIES = {"Spearman": "spearman", "R²": "r2", "Strongest pairs found": "top", "AUROC above the noise": "auroc"}
 BLUE, RED, GREEN = COLOURS[0], COLOURS[1], COLOURS[2]
 CURVES = 9  # estimators that the ranking chart shows
@@ -45,7 +46,6 @@ def cost_chart(study: Row) -> None:
     rows = [row for row in study["estimators"] if not row["refused"] and row.get(key) is not None]
     figure = blank(f"{title}: cost against quality")
     named: set[str] = set()
-    drawn: list[str] = []
     for name in dict.fromkeys(row["name"] for row in rows):
         mine = sorted((row for row in rows if row["name"] == name), key=lambda row: row["passes"])
         k = _family(mine[0])
@@ -58,7 +58,7 @@ def cost_chart(study: Row) -> None:
             legendgroup=family,
             showlegend=family not in named,
             text=[mine[0]["title"], *[""] * (len(mine) - 1)],
-            textposition=_beside(mine[0], len(drawn)),
+            textposition=_beside(mine[0], rows, key),
             textfont={"size": 11},
             line={"color": COLOURS[k], "width": 1.5},
             marker={"color": COLOURS[k], "symbol": MARKS[k], "size": 11},
@@ -67,7 +67,6 @@ def cost_chart(study: Row) -> None:
             cliponaxis=False,
         )
         named.add(family)
-        drawn.append(name)
     truth = study["truth"]
     if truth["passes"] > 0:
         figure.add_scatter(
@@ -91,11 +90,12 @@ def cost_chart(study: Row) -> None:
     figures.show(figure, "es_cost", f"{title}: {words}.")
 
 
-def _beside(row: Row, place: int) -> str:
-    """Where a name stands: names of one pass have their room on the right, and take turns above and below."""
-    if row["passes"] < 3:
-        return "top right" if place % 2 else "bottom right"
-    return "middle left"
+def _beside(row: Row, rows: list[Row], key: str) -> str:
+    """Where a name stands: those of one pass have their room on the right, below the point if another is just above."""
+    if row["passes"] >= 3:
+        return "middle left"
+    above = [other[key] - row[key] for other in rows if other["passes"] < 3 and other is not row]
+    return "bottom right" if any(0 <= gap < CLOSE for gap in above) else "top right"
 
 
 def _range(values: list[float]) -> list[float]:
