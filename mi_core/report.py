@@ -59,7 +59,7 @@ def _together(before: Any, result: Any, name: str) -> list[Row]:
     both = (before, result)
     if not all(isinstance(rows, list) and all("strategy" in row and "n" in row for row in rows) for rows in both):
         raise InputError(f"{name} holds no contestants that others could be added to; record to another file.")
-    counts = {row["n"] for rows in both for row in rows if row["strategy"]}
+    counts = {row["n"] for rows in both for row in rows if "solved" in row}  # boards from nothing are all alike
     if len(counts) > 1:
         raise InputError(f"{name} is of another number of boards ({' and '.join(map(str, sorted(counts)))}).")
     found = {json.dumps([row["strategy"], row.get("params"), row.get("mi_source")]): row for row in before + result}

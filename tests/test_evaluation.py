@@ -141,7 +141,9 @@ def test_stored_results_are_of_the_shipped_sets() -> None:
 
 def test_contestants_can_be_added_to_a_record(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
-    first = [{"strategy": "top-k", "params": {"k": k}, "mi_source": None, "n": 5, "nfe": k} for k in (2, 3)]
+    first = [
+        {"strategy": "top-k", "params": {"k": k}, "mi_source": None, "n": 5, "nfe": k, "solved": 1.0} for k in (2, 3)
+    ]
     write_record(path, ["bench", "sudoku", "--limit", "5"], first)
     again = [{**first[1], "nfe": 9}, {**first[0], "strategy": "margin"}]
     write_record(path, ["bench", "sudoku", "--strategy", "margin"], again, append=True)

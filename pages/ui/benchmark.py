@@ -187,6 +187,7 @@ def _table_row(p: Standing, standings: Standings) -> dict[str, object]:
         "Setting": p.knobs,
         "Passes": p.nfe,
         **({"Divergence": p.share} if standings.measure == DIVERGENCE else share),
+        "Boards": p.n,
         "Best for its passes": p.best,
     }
 
