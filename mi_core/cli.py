@@ -57,6 +57,7 @@ from mi_core.sources import (
     CouplingSource,
     GapSource,
     HeadSource,
+    HeadTVSource,
     PointwiseSource,
     ProbingPointwiseSource,
     ProbingSource,
@@ -346,7 +347,7 @@ def contestant_of(text: str, params: Sequence[str] = ()) -> Contestant:
     return Contestant(name, rule.settings(settings), source or None)
 
 
-SOURCES = ("head", "head-upper", "probing", "gap", "loss", "loss-probing", "tv", "attention", "structure")
+SOURCES = ("head", "head-upper", "probing", "gap", "loss", "loss-probing", "tv", "tv-probing", "attention", "structure")
 
 
 def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant) -> MISource | None:
@@ -356,7 +357,8 @@ def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant)
         return None
     auto = "head" if model.vocab is VOCAB else "couplings" if isinstance(model, Additive) else "probing"
     of_mi = auto if arguments.mi == "auto" else arguments.mi
-    name = contestant.source or (of_mi if kinds[0] == "mi" else kinds[0])
+    of_tv = "tv" if of_mi == "head" else "tv-probing"
+    name = contestant.source or {"mi": of_mi, "tv": of_tv}.get(kinds[0], kinds[0])
     if name == "structure" and model.vocab is not VOCAB:
         raise InputError(f"Only Sudoku has a structure that is known beforehand; {model.name} has none.")
     makers: dict[str, Callable[[], MISource]] = {
@@ -367,7 +369,8 @@ def _source(arguments: argparse.Namespace, model: Model, contestant: Contestant)
         "gap": GapSource,
         "loss": lambda: PointwiseSource(catalog.load_pointwise_head(arguments.model), _head(arguments)),
         "loss-probing": ProbingPointwiseSource,
-        "tv": TVSource,
+        "tv": lambda: HeadTVSource(catalog.load_pointwise_head(arguments.model)),
+        "tv-probing": TVSource,
         "attention": AttentionSource,
         "structure": lambda: StructureSource(peer_matrix().double()),
     }

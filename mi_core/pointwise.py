@@ -104,6 +104,20 @@ class PointwiseHead(nn.Module):
         pmi = (after - before[:, None]).masked_fill(~both, 0.0)  # a revealed position has ln 0 for other tokens
         return unpack((pmi + pmi.transpose(1, 2)) / 2, at, is_open, masked.shape[1])
 
+    def variation(self, output: ModelOutput, masked: Masked) -> PairBatch:
+        """sum_a p_i(a) TV(p_j(. | x_i=a), p_j), the mean of both directions, (B, N, N); in [0, 1], 0 where revealed."""
+        at, is_open = pack(masked)  # (B, M)
+        part = open_part(output, at)
+        z, own = self.features(part, is_open)
+        p = part.log_probs.exp().float()
+        directed = p.new_zeros(*at.shape, at.shape[1])
+        for symbol in range(self.config.trunk.vocabulary):
+            token = torch.full_like(at, symbol)
+            told = self.told(part.log_probs, z, own[:, :, symbol], token, own).exp()  # (B, M, M, V)
+            directed += p[:, :, None, symbol] * (told - p[:, None]).abs().sum(-1) / 2
+        both = is_open[:, :, None] & is_open[:, None]
+        return unpack((directed + directed.transpose(1, 2)) / 2 * both, at, is_open, masked.shape[1])
+
 
 def new_pointwise(head: MIHead) -> PointwiseHead:
     """An untrained pointwise head that starts from what an MI head has learned of pairs."""
@@ -124,6 +138,19 @@ def predict_pmi(head: PointwiseHead, model: Model, tokens: Tokens, drawn: Tokens
     masked, drawn = tokens.to(device) == model.vocab.mask_id, drawn.to(device)
     parts = [slice(k, k + _CHUNK) for k in range(0, len(tokens), _CHUNK)]
     return torch.cat([head(rows_of(output, p), masked[p], drawn[p]).double() for p in parts])
+
+
+@torch.inference_mode()
+def predict_variation(head: PointwiseHead, model: Model, tokens: Tokens, output: ModelOutput) -> PairBatch:
+    """Expected total variation of B sequences from a pass that was made already, (B, N, N) float64.
+
+    Raises:
+        InputError: the head belongs to another model.
+    """
+    check_fit(head.trunk, model, output)
+    masked = tokens.to(output.hidden.device) == model.vocab.mask_id
+    parts = [slice(k, k + _CHUNK) for k in range(0, len(tokens), _CHUNK)]
+    return torch.cat([head.variation(rows_of(output, p), masked[p]).double() for p in parts])
 
 
 def load_pointwise(path: Path) -> PointwiseHead:

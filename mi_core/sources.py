@@ -13,7 +13,7 @@ from mi_core.errors import InputError
 from mi_core.head import MIHead, predict
 from mi_core.information import mutual_information_of
 from mi_core.models.protocol import Additive, Model, ModelOutput
-from mi_core.pointwise import PointwiseHead, predict_pmi
+from mi_core.pointwise import PointwiseHead, predict_pmi, predict_variation
 from mi_core.probing import conditionals, probe
 from mi_core.results import MIResult, mean_of_directions
 from mi_core.selection import RULED_OUT
@@ -160,6 +160,21 @@ def expected_variation(model: Model, tokens: Row, log_probs: LogProbRow, mass: f
         passes += model.vocab.size
     both = mean_of_directions(directed.fill_diagonal_(0.0)).nan_to_num(nan=0.0)
     return both * (is_open[:, None] & is_open[None, :]), passes
+
+
+@dataclass(frozen=True, eq=False)
+class HeadTVSource:
+    """Expected total variation from what the pointwise head says that each token would tell, at no extra pass."""
+
+    head: PointwiseHead
+    name: str = "head-tv"
+    kind: str = "tv"
+
+    def __call__(
+        self, model: Model, tokens: Tokens, output: ModelOutput, drawn: Tokens | None = None
+    ) -> tuple[PairBatch, list[int]]:
+        """Total variation of B sequences and 0 extra passes for each."""
+        return predict_variation(self.head, model, tokens, output), [0] * len(tokens)
 
 
 @dataclass(frozen=True, eq=False)

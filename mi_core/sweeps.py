@@ -34,6 +34,7 @@ UNIQUE = (
     *over("dapd@head", "tau", (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)),
     *over("peer-colouring", "tau", (0, 0.5, 0.8, 0.9, 0.95, 0.99)),
     *over("punt", "eps", (0.01, 0.04, 0.16)),
+    *over("demask", "tau", (0.003, 0.01, 0.03, 0.1, 0.3, 1)),
 )
 """The strategies that keep what they commit, on puzzles with one solution."""
 
@@ -41,9 +42,8 @@ REVISING = (
     *over("revoking-top-k", "steps", (4, 6, 8, 12, 20, 30)),
     *over("remdm-cap", "steps", (8, 12, 20, 30, 40, 60)),
     *over("remdm-conf", "steps", (8, 12, 20, 30, 40, 60)),
-    *over("demask", "tau", (0.003, 0.01, 0.03, 0.1, 0.3, 1)),
 )
-"""Strategies that take back what they committed, and the budget of probed variation."""
+"""Strategies that take back what they committed."""
 
 EMPTY = (
     "sequential",
@@ -68,6 +68,7 @@ OTHERS = (
     *over("dilated", "base", (2, 3, 4, 6, 9, 81)),
     *over("dapd", "tau", (0.002, 0.005, 0.01, 0.02, 0.04, 0.08)),
     *over("peer-colouring", "tau", (0, 0.2, 0.4, 0.6, 0.8, 0.95)),
+    *over("demask", "tau", (0.01, 0.03, 0.1, 0.3, 1, 3)),
 )
 """The other strategies on the empty board."""
 

@@ -17,9 +17,10 @@ from mi_core.head import HeadConfig, build_head, config_for, rows_of
 from mi_core.models import exact
 from mi_core.pointwise import KIND, PointwiseConfig, PointwiseHead, load_pointwise, new_pointwise, predict_pmi
 from mi_core.selection import StepView
-from mi_core.sources import PointwiseSource, ProbingPointwiseSource, ProbingSource, probed_pmi
+from mi_core.sources import HeadTVSource, PointwiseSource, ProbingPointwiseSource, ProbingSource, TVSource, probed_pmi
 from mi_core.strategies import get_strategy
 from mi_core.sudoku.board import VOCAB
+from mi_core.sudoku.presets import PRESETS
 from mi_core.training.labels import random_states
 from mi_core.training.pointwise import PointwiseTraining, explained_share, train_pointwise
 from mi_core.weights import WeightsHeader, load_weights, save_weights
@@ -220,3 +221,18 @@ def test_bad_files_are_one_sentence(tmp_path: Path) -> None:
         new_pointwise(build_head(config))
     with pytest.raises(InputError, match="train pointwise"):
         catalog.load_pointwise_head("esmc-kunitz")
+
+
+def test_the_head_tells_the_total_variation_that_probing_finds() -> None:
+    """What each token would tell, averaged over the tokens: near the probed one where there is some, at no pass."""
+    model, head = catalog.load_model("sudoku"), catalog.load_pointwise_head("sudoku")
+    tokens = PRESETS["rectangle"].tokens[None]
+    output = model(tokens)
+    (guess,), extra = HeadTVSource(head)(model, tokens, output)
+    (truth,), _ = TVSource(mass=1.0)(model, tokens, output)
+    assert extra == [0] and torch.equal(guess, guess.T) and guess.min() >= 0 and guess.max() <= 1
+    corners = torch.tensor([32, 35, 41, 44])
+    assert (guess - truth).abs().max() < 0.3 and truth[corners[0], corners[1]] > 0.4
+    assert torch.corrcoef(torch.stack([guess.flatten(), truth.flatten()]))[0, 1] > 0.95
+    trace = decode(model, tokens, "demask", {"tau": 0.1}, mi_source=HeadTVSource(head))[0]
+    assert trace.nfe == len(trace.steps) and trace.mi_source == "head-tv"

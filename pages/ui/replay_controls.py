@@ -25,7 +25,7 @@ SOURCES: Sources = {
         "probing, MI + gap": "probing-gap",
     },
     "loss": {"pointwise head": "pointwise-head", "probing, pointwise": "probing-pointwise"},
-    "tv": {"probing, variation": "probing-tv"},
+    "tv": {"pointwise head, variation": "head-tv", "probing, variation": "probing-tv"},
     "attention": {"attention": "attention"},
     "structure": {"rules of the game": "structure"},
 }

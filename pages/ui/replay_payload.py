@@ -137,7 +137,7 @@ def run_payload(trace: DecodeTrace, about: About) -> Json:
         **asdict(about),
         "id": hashlib.sha256(f"{trace.to_json()}{about.names}".encode()).hexdigest()[:16],
         "title": strategy_title(trace),
-        "unit": "of variation" if trace.mi_source == "probing-tv" else "nats",
+        "unit": "of variation" if trace.mi_source in ("head-tv", "probing-tv") else "nats",
         "knobs": describe(trace),
         "mi_source": trace.mi_source if records_mi(trace) else None,
         "no_mi": _why_no_mi(trace),
@@ -170,6 +170,7 @@ def describe(trace: DecodeTrace) -> str:
 
 
 NO_MI = {
+    "head-tv": "variation from the pointwise head",
     "probing-tv": "variation from probing",
     "attention": "joined by attention",
     "structure": "joined by the rules of the game",
