@@ -148,7 +148,7 @@ def figure(standings: Standings, word: str, ink: str) -> go.Figure:
         legend={"orientation": "h", "y": -0.19, "yanchor": "top", "x": 0},
     )
     passes = [1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 80, 150, 300, 600]
-    drawn.update_xaxes(title="forward passes a board (logarithmic)", type="log", tickvals=passes)
+    drawn.update_xaxes(title="forward passes a run (logarithmic)", type="log", tickvals=passes)
     drawn.update_yaxes(title=word)
     return drawn
 
@@ -187,7 +187,7 @@ def _table_row(p: Standing, standings: Standings) -> dict[str, object]:
         "Setting": p.knobs,
         "Passes": p.nfe,
         **({"Divergence": p.share} if standings.measure == DIVERGENCE else share),
-        "Boards": p.n,
+        "Runs": p.n,
         "Best for its passes": p.best,
     }
 
