@@ -156,14 +156,18 @@ def _strategies(record: Row, key: str, title: str) -> str:
         f"| strategy | passes | {title.lower()} |" + (" distinct |" if distinct else ""),
         "|---|---|---|" + ("---|" if distinct else ""),
     ]
+    n = max(row["n"] for row in record["result"])
     for row in record["result"]:
+        if row["n"] < n:
+            continue
         contestant = Contestant(row["strategy"], row["params"])
         knobs = contestant.label.removeprefix(row["strategy"]).replace("lam=", "lambda=")
         name = get_strategy(row["strategy"]).title + knobs
         extra = f" {row['distinct']} |" if distinct else ""
         lines.append(f"| {name} | {row['nfe']:.1f} | {_percent(row, key)} |{extra}")
-    n = record["result"][0]["n"]
-    return f"{title} of {n}, 95 % intervals in brackets.\n\n" + "\n".join(lines) + "\n\n" + _origin(record)
+    more = sum(row["n"] < n for row in record["result"])
+    rest = f" The {more} settings that ran on fewer are on the Benchmark page." if more else ""
+    return f"{title} of {n}, 95 % intervals in brackets.{rest}\n\n" + "\n".join(lines) + "\n\n" + _origin(record)
 
 
 _ROUTES = {
