@@ -3,6 +3,7 @@
 The fixtures that use this are in conftest.py: `app_url`, `open_app`, `page`.
 """
 
+import os
 import shutil
 import socket
 import subprocess
@@ -63,7 +64,11 @@ def serve(script: Path, *, timeout: float = 60.0) -> Iterator[str]:
     command = [sys.executable, "-m", "streamlit", "run", script.name]
     command += [f"--{name}={value}" for name, value in options.items()]
     with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(command, cwd=script.parent, stdout=log, stderr=subprocess.STDOUT)
+        one_thread = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+        }  # threads that wait for a busy core cost more than they save
+        server = subprocess.Popen(command, cwd=script.parent, stdout=log, stderr=subprocess.STDOUT, env=one_thread)
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_until_healthy(url, server, timeout)
