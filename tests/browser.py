@@ -64,10 +64,8 @@ def serve(script: Path, *, timeout: float = 60.0) -> Iterator[str]:
     command = [sys.executable, "-m", "streamlit", "run", script.name]
     command += [f"--{name}={value}" for name, value in options.items()]
     with tempfile.TemporaryFile() as log:
-        one_thread = {
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-        }  # threads that wait for a busy core cost more than they save
+        # more threads would wait for cores that the workers keep busy
+        one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
         server = subprocess.Popen(command, cwd=script.parent, stdout=log, stderr=subprocess.STDOUT, env=one_thread)
         try:
             url = f"http://127.0.0.1:{port}"
@@ -155,7 +153,7 @@ def settle(page: "Page", *, timeout: float = 60.0) -> None:
     """Wait until the app has run its script and stopped; call it after each action that reruns the page."""
     done = '[data-testid="stApp"][data-test-script-state="notRunning"]'
     page.wait_for_selector(done, timeout=timeout * 1000)
-    page.wait_for_timeout(150)  # a rerun asked for by the last action has started by now
+    page.wait_for_timeout(250)  # a rerun asked for by the last action has started by now
     page.wait_for_selector(done, timeout=timeout * 1000)
 
 

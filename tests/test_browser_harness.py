@@ -35,7 +35,7 @@ def test_settle_waits_for_the_rerun(page, small_app):
     settle(page)
     page.get_by_role("button", name="More").click()
     settle(page)
-    assert page.get_by_text("Pressed").is_visible()
+    page.get_by_text("Pressed").wait_for(timeout=10_000)  # the workers may keep the server waiting
     assert page.viewport_size == {"width": 1440, "height": 900}
 
 
