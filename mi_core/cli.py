@@ -218,9 +218,11 @@ def _bench_sudoku(arguments: argparse.Namespace) -> Answer:
         seed=arguments.seed,
         temperature=arguments.temperature,
         min_p=arguments.min_p,
+        repeats=arguments.repeats,
         tick=Bar(),
     )
-    return rows, _table(rows, ["nfe", "solved", "solved_ci", "valid", "n", "seconds"])
+    distinct = ["distinct"] if arguments.repeats > 1 else []
+    return rows, _table(rows, ["nfe", "solved", "solved_ci", "valid", *distinct, "n", "seconds"])
 
 
 def _bench_generate(arguments: argparse.Namespace) -> Answer:
@@ -420,6 +422,7 @@ def _parser() -> argparse.ArgumentParser:
     sudoku.add_argument("--puzzles", default="unique_50_59", help=f"a CSV file or one of {', '.join(SETS)}")
     _add_contestants(sudoku)
     sudoku.add_argument("--limit", type=int)
+    sudoku.add_argument("--repeats", type=at_least_one, default=1, help="runs of each puzzle: distinct solutions")
     sudoku.set_defaults(temperature=0.0)
     generate = _command(bench, "generate", _bench_generate, "strategies from the empty board")
     _add_model(generate)

@@ -77,25 +77,45 @@ def bench_sudoku(
     seed: int = 0,
     temperature: float = 0.0,
     min_p: float = 0.0,
+    repeats: int = 1,
     tick: Tick = quiet,
     cancel: Callable[[], bool] | None = None,
 ) -> list[Row]:
-    """Each strategy on each puzzle: exact solutions, valid grids, passes."""
+    """Each strategy on each puzzle: exact solutions, valid grids, passes.
+
+    Args:
+        repeats: runs of each puzzle, each with luck of its own; with more than one also `distinct`, how many different
+            valid grids a puzzle's runs found.
+    """
     rows = []
+    start, wanted = (part.repeat_interleave(repeats, 0) for part in (puzzles.puzzles, puzzles.solutions))
     for contestant in contestants:
-        traces, seconds = run_contestant(
-            model, puzzles.puzzles, contestant, source_of, seed, (temperature, min_p), tick, cancel
-        )
+        traces, seconds = run_contestant(model, start, contestant, source_of, seed, (temperature, min_p), tick, cancel)
         finals = torch.tensor([trace.tokens for trace in traces])
-        exact = (finals == puzzles.solutions).all(-1).tolist()
+        exact = (finals == wanted).all(-1).tolist()
         valid = sum(is_valid_solution(final) for final in finals)
         shares = _shares(len(traces), solved=sum(exact), valid=valid)
         parts = {
-            "by_technique": _by(puzzles.techniques, exact),
-            "by_blanks": _by([str(blanks) for blanks in puzzles.blanks], exact),
+            "by_technique": _by(_each(puzzles.techniques, repeats), exact),
+            "by_blanks": _by(_each([str(blanks) for blanks in puzzles.blanks], repeats), exact),
         }
+        if repeats > 1:
+            parts |= _distinct(finals, repeats)
         rows.append(row_of(contestant, traces, seconds) | shares | parts)
     return rows
+
+
+def _each(labels: Sequence[str], repeats: int) -> list[str]:
+    return [label for label in labels for _ in range(repeats)]
+
+
+def _distinct(finals: Tensor, repeats: int) -> Row:
+    """Different valid grids among the runs of a puzzle, the mean over puzzles and its interval."""
+    counts = []
+    for runs in finals.view(-1, repeats, finals.shape[-1]):
+        counts.append(float(len({tuple(run.tolist()) for run in runs if is_valid_solution(run)})))
+    value, interval = mean(counts)
+    return {"repeats": repeats, "distinct": round(value, 3), "distinct_ci": interval}
 
 
 def _by(labels: Sequence[str], solved: Sequence[bool]) -> list[tuple[str, int, int]]:

@@ -158,3 +158,16 @@ def test_contestants_can_be_added_to_a_record(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no contestants"):
         write_record(path, ["bench", "speed"], {"head": 1}, append=True)
     assert read_record(path) == record, "a refusal costs nothing"
+
+
+def test_runs_of_one_board_are_counted_by_the_solutions_that_they_find() -> None:
+    """A board of two solutions: drawn eight times both turn up; the likeliest digits give one grid every time."""
+    board = TWO_WAYS[None]
+    solution = from_digits(next(iter(Solver().solutions(to_digits(TWO_WAYS), limit=1))))
+    puzzles = PuzzleSet("two", board, solution[None], (int((TWO_WAYS == VOCAB.mask_id).sum()),), ("",), (2,))
+    model = catalog.load_model("sudoku")
+    options = {"source_of": lambda contestant: None, "repeats": 8}
+    (drawn,) = bench_sudoku(model, puzzles, [Contestant("sequential", {})], temperature=1.0, **options)
+    (greedy,) = bench_sudoku(model, puzzles, [Contestant("sequential", {})], temperature=0.0, **options)
+    assert drawn["n"] == greedy["n"] == 8 and drawn["distinct"] == 2.0 and greedy["distinct"] == 1.0
+    assert drawn["by_blanks"][0][2] == 8 and drawn["valid"] == 1.0
