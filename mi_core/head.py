@@ -8,6 +8,7 @@ A small symmetric network on the frozen model's final hidden states, trained on 
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 
 from mi_core.errors import FormatError, InputError, UnknownName
 from mi_core.information import entropy
-from mi_core.models.protocol import Model, ModelOutput
+from mi_core.models.protocol import Model, ModelOutput, each
 from mi_core.results import MIResult
 from mi_core.shapes import Masked, PairBatch, Row
 from mi_core.weights import fill_network, load_weights
@@ -26,6 +27,7 @@ from mi_core.weights import fill_network, load_weights
 KIND = "mi-head"
 Variant = Literal["marginals", "paper"]
 VARIANTS: tuple[str, ...] = get_args(Variant)
+_MAPS = 64  # attention maps read at most
 _CHUNK = 8  # sequences whose pairs are held at once: they stay in the cache
 
 
@@ -39,7 +41,7 @@ class HeadConfig:
     channels: int = 96
     pair_hidden: int = 64
     layers: tuple[int, ...] = ()  # inner states read beside the final ones, 0 is the embedding
-    attention: int = 0  # attention maps of one pass (blocks times heads), 0 where they are not read
+    attention: int = 0  # attention maps read (blocks times heads, of the last blocks), 0 for none
     rounds: int = 0  # path updates between pairs
     paths: int = 16  # channels of a path update
 
@@ -109,7 +111,7 @@ def open_part(output: ModelOutput, at: Tensor) -> ModelOutput:
         rows(output.log_probs),
         rows(output.hidden),
         tuple(rows(x) for x in output.layers),
-        tuple(square(w) for w in output.attention),
+        each(output.attention, square),
     )
 
 
@@ -173,7 +175,8 @@ class MarginalsHead(MIHead):
         parts = [a[:, :, None] * a[:, None], root[:, :, None] * root[:, None], smaller[..., None]]
         if self.config.attention:
             # Log weights: what matters is whether a cell looks at the other at all; both directions count alike.
-            seen = torch.cat([w + w.transpose(2, 3) for w in output.attention], dim=1)  # (B, maps, M, M)
+            maps = last_maps(output, self.config.attention)
+            seen = torch.cat([w + w.transpose(2, 3) for w in maps], dim=1)  # (B, maps, M, M)
             parts.append((seen.float() + 1e-4).log().permute(0, 2, 3, 1) / 4 + 1)
         z = self.from_product(torch.cat(parts, dim=-1)) + own[:, :, None] + own[:, None]  # (B, M, M, pair)
         edges = (
@@ -224,8 +227,8 @@ def check_fit(head: MIHead, model: Model, output: ModelOutput) -> None:
     config = head.config
     have = (output.hidden.shape[-1], model.vocab.size)
     want = (config.width, config.vocabulary)
-    maps = sum(w.shape[1] for w in output.attention)
-    inside = max(config.layers, default=-1) < len(output.layers) and config.attention in (0, maps)
+    maps = sum(w.shape[1] for w in last_maps(output, config.attention))
+    inside = max(config.layers, default=-1) < len(output.layers) and config.attention == maps
     if have != want or not inside:
         raise InputError(
             f"This head was trained for hidden width {want[0]} and {want[1]} symbols; "
@@ -239,19 +242,29 @@ def rows_of(output: ModelOutput, rows: slice | Tensor) -> ModelOutput:
         output.log_probs[rows],
         output.hidden[rows],
         tuple(layer[rows] for layer in output.layers),
-        tuple(weights[rows] for weights in output.attention),
+        each(output.attention, lambda weights: weights[rows]),
     )
+
+
+def last_maps(output: ModelOutput, most: int) -> Sequence[Tensor]:
+    """Attention (B, heads, N, N) of as many of the last blocks as have `most` maps together, or fewer."""
+    count, first = 0, len(output.attention)
+    while first > 0 and count < most:
+        count += output.attention[first - 1].shape[1]
+        first -= count <= most
+    return output.attention[first:]
 
 
 def config_for(variant: str, output: ModelOutput) -> HeadConfig:
-    """The configuration of a new head for the model that made `output`: every other inner layer, all attention."""
+    """The configuration of a new head for the model that made `output`: inner layers at equal distances, and the
+    attention of the last blocks."""
     width, vocabulary = output.hidden.shape[-1], output.log_probs.shape[-1]
     if variant == "paper":
         return HeadConfig(variant, width, vocabulary)
-    layers = tuple(range(0, max(0, len(output.layers) - 1), 3))
-    return HeadConfig(
-        variant, width, vocabulary, layers=layers, attention=sum(w.shape[1] for w in output.attention), rounds=3
-    )
+    inner = len(output.layers) - 1  # the last is what the final states are made of
+    layers = tuple(range(0, max(0, inner), max(1, inner // 3)))
+    maps = sum(w.shape[1] for w in last_maps(output, _MAPS))
+    return HeadConfig(variant, width, vocabulary, layers=layers, attention=maps, rounds=3)
 
 
 @torch.inference_mode()

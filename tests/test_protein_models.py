@@ -15,7 +15,7 @@ from mi_core import catalog
 from mi_core.errors import FormatError, InputError
 from mi_core.models.amino import AminoModel
 from mi_core.models.esmc import KIND, EsmcModel, build_esmc, load_esmc, load_esmc_file
-from mi_core.models.protocol import Model
+from mi_core.models.protocol import Lazily, Model
 from mi_core.probing import probe
 from mi_core.proteins.presets import load_preset
 from mi_core.proteins.sequence import VOCAB
@@ -126,6 +126,36 @@ def test_probing_works_on_proteins(model: Model) -> None:
     result = probe(model, tokens, mass=1.0)
     assert result.passes == 1 + 3 * 20
     assert (result.mi >= -1e-9).all() and int((result.mi > 0).sum()) == 6
+
+
+def test_the_attention_of_esmc_is_what_its_blocks_mix_with(tiny: Any) -> None:
+    """The package shows none: ours, times its own values, must be what its attention layer gives back."""
+    heard: list[tuple[torch.Tensor, torch.Tensor]] = []
+    layers = [block.attn for block in tiny.transformer.blocks]
+    hooks = [layer.register_forward_hook(lambda _, x, y: heard.append((x[0], y))) for layer in layers]
+    run = EsmcModel(tiny, name="tiny").run(torch.tensor([[0, 5, 32, 9, 11, 2]]))
+    for hook in hooks:
+        hook.remove()
+    assert len(run.attention) == len(layers) == 2
+    for weights, layer, (x, y) in zip(run.attention, layers, heard, strict=True):
+        value = layer.layernorm_qkv(x).chunk(3, dim=-1)[2].unflatten(-1, (layer.n_heads, -1)).transpose(1, 2)
+        mixed = layer.out_proj((weights @ value).transpose(1, 2).flatten(2))
+        torch.testing.assert_close(mixed, y, atol=1e-5, rtol=1e-4)
+
+
+def test_what_is_made_lazily_is_made_once_and_only_where_it_is_looked_at() -> None:
+    made: list[int] = []
+
+    def maker(k: int) -> Callable[[], torch.Tensor]:
+        return lambda: made.append(k) or torch.full((1,), float(k))  # type: ignore[func-returns-value]
+
+    doubled = Lazily([maker(0), maker(1), maker(2)]).then(lambda x: 2 * x)
+    assert len(doubled) == 3 and made == []
+    assert doubled[-1].item() == 4 and doubled[2].item() == 4 and made == [2]
+    assert [x.item() for x in doubled[1:]] == [2, 4] and made == [2, 1]
+    assert [x.item() for x in doubled] == [0, 2, 4] and made == [2, 1, 0]
+    with pytest.raises(IndexError):
+        doubled[3]
 
 
 def test_sequences_out_of_range_are_refused(tiny: Any) -> None:

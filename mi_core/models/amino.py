@@ -3,6 +3,7 @@
 A family of models is one subclass with one method, the forward pass of its own network.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mi_core.errors import InputError
-from mi_core.models.protocol import ModelOutput, check_tokens, clamp_revealed
+from mi_core.models.protocol import ModelOutput, check_tokens, clamp_revealed, each
 from mi_core.proteins.sequence import VOCAB
 from mi_core.shapes import Tokens
 
@@ -23,6 +24,15 @@ class Alphabet:
     mask: int
     before: tuple[int, ...]  # what it expects before the sequence, such as BOS
     after: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkPass:
+    """What a network says of its own ids, the tokens around the sequence included."""
+
+    logits: Tensor  # (B, L, K) over the network's own K symbols
+    states: tuple[Tensor, ...]  # all hidden states (B, L, D), the final one last
+    attention: Sequence[Tensor] = ()  # (B, heads, L, L) of each block, where it is known
 
 
 class AminoModel:
@@ -47,8 +57,8 @@ class AminoModel:
         """Where the weights are."""
         return next(self.network.parameters()).device
 
-    def run(self, ids: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Logits (B, L, K) over the network's own K symbols and all hidden states (B, L, D), the final one last.
+    def run(self, ids: Tensor) -> NetworkPass:
+        """One pass of the network.
 
         Args:
             ids: (B, L) in the network's own numbers, the tokens around the sequence included.
@@ -65,10 +75,18 @@ class AminoModel:
         check_tokens(tokens, self.vocab, self.length)
         if not 1 <= tokens.shape[1] <= self.longest:
             raise InputError(f"Model {self.name} takes 1 to {self.longest} residues, got {tokens.shape[1]}.")
-        logits, states = self._inner(tokens.to(self.device))
-        among_ours, inside = self._renormalised(logits)
-        log_probs = clamp_revealed(among_ours, tokens.to(self.device), self.vocab)
-        return ModelOutput(log_probs, states[-1], states[:-1], outside=-torch.expm1(inside))
+        tokens = tokens.to(self.device)
+        ids, here = self._around(tokens)
+        found = self.run(ids)
+        among_ours, inside = self._renormalised(found.logits[:, here].float())
+        states = tuple(state[:, here].float() for state in found.states)
+        return ModelOutput(
+            clamp_revealed(among_ours, tokens, self.vocab),
+            states[-1],
+            states[:-1],
+            each(found.attention, lambda weights: weights[:, :, here, here].float()),
+            outside=-torch.expm1(inside),
+        )
 
     def _renormalised(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities over the 20 (B, N, 20) and the log of the mass that they have together (B, N)."""
@@ -83,9 +101,3 @@ class AminoModel:
         first, last = (ids.new_tensor(part).expand(len(ids), -1) for part in (around.before, around.after))
         here = slice(len(around.before), len(around.before) + tokens.shape[1])
         return torch.cat([first, ids, last], dim=1), here
-
-    def _inner(self, tokens: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """As `run`, from our ids and cut back to the sequence itself."""
-        ids, here = self._around(tokens)
-        logits, states = self.run(ids)
-        return logits[:, here].float(), tuple(state[:, here].float() for state in states)

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mi_core.errors import FormatError, InputError
-from mi_core.models.amino import Alphabet, AminoModel
+from mi_core.models.amino import Alphabet, AminoModel, NetworkPass
+from mi_core.models.protocol import Lazily
 from mi_core.proteins.sequence import VOCAB
 from mi_core.shapes import Hidden, Tokens
 from mi_core.weights import fill_network, read_any
@@ -42,12 +43,22 @@ class EsmcModel(AminoModel):
         around = Alphabet(ids, tokenizer.mask_token_id, (tokenizer.cls_token_id,), (tokenizer.eos_token_id,))
         super().__init__(name, network, around, longest=LONGEST)
 
-    def run(self, ids: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def run(self, ids: Tensor) -> NetworkPass:
         """One pass; the states after each block, then the normalised ones that the logits are read from."""
         on_gpu = self.device.type == "cuda"
         with torch.autocast("cuda", dtype=torch.bfloat16) if on_gpu else nullcontext():
             output = self.network(sequence_tokens=ids)
-        return output.sequence_logits, (*output.hidden_states, output.embeddings)
+        states = tuple(output.hidden_states)
+        blocks: Any = self.network.get_submodule("transformer").blocks
+        attention = Lazily(
+            [
+                lambda k=k, block=block: attention_logits(  # type: ignore[misc]
+                    block, states[k - 1] if k else self.network.get_submodule("embed")(ids)
+                ).softmax(-1)
+                for k, block in enumerate(blocks)
+            ]
+        )
+        return NetworkPass(output.sequence_logits, (*states, output.embeddings), attention)
 
     def embeddings(self) -> Float[Tensor, "V1 D"]:
         """Of the 20 amino acids and the mask."""
@@ -65,6 +76,20 @@ class EsmcModel(AminoModel):
         with sdpa_kernel(SDPBackend.MATH):  # the only one with forward-mode derivatives
             logits = network(sequence_tokens=ids).sequence_logits
         return self._renormalised(logits[:, here])[0]
+
+
+def attention_logits(block: Any, x: Tensor) -> Tensor:
+    """Attention of a block of ESM-C on its input (B, L, D), before the softmax, (B, heads, L, L).
+
+    The package computes attention in one fused kernel and shows none of it; this asks its layers for queries and keys
+    once more, which costs a fraction of the pass.
+    """
+    inner = block.attn
+    query, key, _ = inner.layernorm_qkv(x.to(inner.out_proj.weight.dtype)).chunk(3, dim=-1)
+    query, key = inner._apply_rotary(inner.q_ln(query), inner.k_ln(key))
+    query, key = (part.unflatten(-1, (inner.n_heads, -1)).transpose(1, 2) for part in (query, key))
+    logits: Tensor = query @ key.transpose(-1, -2) / inner.d_head**0.5
+    return logits
 
 
 class _Given(nn.Module):

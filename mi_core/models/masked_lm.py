@@ -8,17 +8,17 @@ from typing import Any
 from torch import Tensor, nn
 
 from mi_core.errors import FormatError, InputError
-from mi_core.models.amino import Alphabet, AminoModel
+from mi_core.models.amino import Alphabet, AminoModel, NetworkPass
 from mi_core.proteins.sequence import VOCAB
 
 
 class MaskedLM(AminoModel):
     """`Model` protocol around a `transformers` model with a masked-language-model head."""
 
-    def run(self, ids: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def run(self, ids: Tensor) -> NetworkPass:
         """One pass; the states after the embedding and each block."""
         output = self.network(input_ids=ids, output_hidden_states=True)
-        return output.logits, tuple(output.hidden_states)
+        return NetworkPass(output.logits, tuple(output.hidden_states))
 
 
 def load_masked_lm(path_or_name: str) -> MaskedLM:

@@ -4,8 +4,9 @@ Everything above this line of the package (probing, heads, decoding) sees a mode
 model family is one adapter; nothing else changes.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, overload, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -16,6 +17,38 @@ from mi_core.shapes import Attention, Hidden, LogProbs, Masked, Outside, Row, To
 from mi_core.vocab import Vocab
 
 
+class Lazily(Sequence[Tensor]):
+    """Tensors that are made when they are first looked at, and kept: few who ask for a pass look at its attention."""
+
+    def __init__(self, makers: Sequence[Callable[[], Tensor]]) -> None:
+        self._makers = tuple(makers)
+        self._made: dict[int, Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    @overload
+    def __getitem__(self, at: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Tensor, ...]: ...
+    def __getitem__(self, at: int | slice) -> Any:
+        if isinstance(at, slice):
+            return tuple(self[k] for k in range(len(self))[at])
+        at = range(len(self))[at]  # IndexError ends an iteration
+        if at not in self._made:
+            self._made[at] = self._makers[at]()
+        return self._made[at]
+
+    def then(self, change: Callable[[Tensor], Tensor]) -> "Lazily":
+        """`change` of every one of them, put off likewise."""
+        return Lazily([lambda k=k: change(self[k]) for k in range(len(self))])  # type: ignore[misc]
+
+
+def each(tensors: Sequence[Tensor], change: Callable[[Tensor], Tensor]) -> Sequence[Tensor]:
+    """`change` of every one of them, put off where they are `Lazily` made."""
+    return tensors.then(change) if isinstance(tensors, Lazily) else tuple(change(x) for x in tensors)
+
+
 @dataclass(frozen=True, eq=False)
 class ModelOutput:
     """One forward pass."""
@@ -23,7 +56,7 @@ class ModelOutput:
     log_probs: LogProbs  # float64 nats; a revealed position holds 0 at its symbol, -inf elsewhere
     hidden: Hidden  # float32 final hidden states, the input of the paper's MI head
     layers: tuple[Hidden, ...] = ()  # states after the embedding and after each block, where the model exposes them
-    attention: tuple[Attention, ...] = ()  # weights of each block, query first, where the model exposes them
+    attention: Sequence[Attention] = ()  # weights of each block, query first, where the model exposes them
     outside: Outside | None = None  # mass that the network gave to other symbols before renormalisation
 
 

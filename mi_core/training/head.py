@@ -17,7 +17,7 @@ from torch.nn.functional import pad
 
 from mi_core.errors import InputError
 from mi_core.head import KIND, MIHead, build_head, config_for, load_head_file, rows_of
-from mi_core.models.protocol import Model, ModelOutput
+from mi_core.models.protocol import Lazily, Model, ModelOutput, each
 from mi_core.training.labels import PAD, LabelSet
 from mi_core.training.progress import Cancel, Clock, Report, cosine_with_warmup
 from mi_core.weights import WeightsHeader, read_header, save_weights
@@ -152,7 +152,7 @@ def _cloned(o: ModelOutput) -> ModelOutput:
         o.log_probs.clone(),
         o.hidden.clone(),
         tuple(layer.clone() for layer in o.layers),
-        tuple(weights.clone() for weights in o.attention),
+        each(o.attention, torch.clone),
     )
 
 
@@ -163,7 +163,7 @@ def _with_room(o: ModelOutput, room: int) -> ModelOutput:
         pad(o.log_probs, along),
         pad(o.hidden, along),
         tuple(pad(layer, along) for layer in o.layers),
-        tuple(pad(weights, (0, room, 0, room)) for weights in o.attention),
+        each(o.attention, lambda weights: pad(weights, (0, room, 0, room))),
     )
 
 
@@ -172,7 +172,12 @@ def _joined(parts: list[ModelOutput]) -> ModelOutput:
         torch.cat([o.log_probs for o in parts]),
         torch.cat([o.hidden for o in parts]),
         tuple(torch.cat(layers) for layers in zip(*(o.layers for o in parts), strict=True)),
-        tuple(torch.cat(weights) for weights in zip(*(o.attention for o in parts), strict=True)),
+        Lazily(
+            [
+                lambda k=k: torch.cat([o.attention[k] for o in parts])  # type: ignore[misc]
+                for k in range(len(parts[0].attention))
+            ]
+        ),
     )
 
 

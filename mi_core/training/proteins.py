@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mi_core.models.esmc import KIND, EsmcModel, build_esmc, load_esmc_file
+from mi_core.models.esmc import KIND, EsmcModel, attention_logits, build_esmc, load_esmc_file
 from mi_core.proteins.families import GAP, encode_rows
 from mi_core.proteins.sequence import VOCAB
 from mi_core.training.corpus import NOT_PREDICTED, Corpus
@@ -98,9 +98,11 @@ def train_protein_model(
                 some = slice(max(1, settings.rows // _GUIDED_ROWS))
                 blocks = network.transformer.blocks
                 with torch.autocast("cpu", dtype=torch.bfloat16):
-                    looks = [_attention(blocks[b], output.hidden_states[b - 1][some], numbers[some]) for b in upper]
+                    looks = [attention_logits(blocks[b], output.hidden_states[b - 1][some]) for b in upper]
+                apart = numbers[some][:, None, :, None] != numbers[some][:, None, None, :]  # two sequences of a row
                 wanted = partners[some].movedim(-1, 1)  # (R, heads, T), as the looks are
-                guided = _mean_loss(torch.cat(looks, dim=1).flatten(0, 1), wanted.flatten(0, 1))
+                seen = torch.cat(looks, dim=1).masked_fill(apart, -torch.inf)
+                guided = _mean_loss(seen.flatten(0, 1), wanted.flatten(0, 1))
                 total, shown["looks"] = total + weight * guided, guided.item()
         return total, shown
 
@@ -136,17 +138,6 @@ def _lesson(path: Path, corpus: Corpus, settings: ProteinTraining, heads: int, r
         report(f"teacher of {rows.shape[1]} columns fitted to {len(rows):,} rows")
     save_teachers(path, teachers)
     return Lesson(teachers, heads)
-
-
-def _attention(block: Any, x: Tensor, numbers: Tensor) -> Tensor:
-    """Logits (R, heads, T, T) of the attention of a block on its input (R, T, D); -inf between two sequences."""
-    attention = block.attn
-    query, key, _ = attention.layernorm_qkv(x).chunk(3, dim=-1)
-    query, key = attention._apply_rotary(attention.q_ln(query), attention.k_ln(key))
-    query, key = (part.unflatten(-1, (attention.n_heads, -1)).transpose(1, 2) for part in (query, key))
-    apart = numbers[:, None, :, None] != numbers[:, None, None, :]
-    logits: Tensor = query @ key.transpose(-1, -2) / attention.d_head**0.5
-    return logits.masked_fill(apart, -torch.inf)
 
 
 def _mean_loss(logits: Tensor, target: Tensor) -> Tensor:
