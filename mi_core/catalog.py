@@ -23,8 +23,9 @@ from mi_core.models.placed import place
 from mi_core.models.protocol import Model
 from mi_core.models.sudoku import KIND as SUDOKU_KIND
 from mi_core.models.sudoku import load_sudoku
-from mi_core.models.tuned import KIND as UPDATE_KIND
-from mi_core.models.tuned import load_tuned
+from mi_core.models.tuned import ESMC_KIND as ESMC_UPDATE_KIND
+from mi_core.models.tuned import SUDOKU_KIND as UPDATE_KIND
+from mi_core.models.tuned import load_tuned_esmc, load_tuned_sudoku
 from mi_core.pointwise import KIND as POINTWISE_KIND
 from mi_core.pointwise import PointwiseHead, load_pointwise
 from mi_core.proteins.structure import Chain
@@ -45,6 +46,10 @@ OWN_ESMC = {
     "esmc-kunitz": ("small ESM-C of one family, Kunitz inhibitors", ASSETS / "models" / "esmc-kunitz.safetensors"),
 }
 """Our own small ESM-C: what they are, and the files that they ship in."""
+
+TUNED_ESMC = "esmc-mini-kunitz"
+TUNED_ESMC_FILE = ASSETS / "models" / f"{TUNED_ESMC}.safetensors"
+"""`esmc-mini`, tuned to one family."""
 
 FAMILIES = {
     name: (f"linear model of one family, {what}", ASSETS / "models" / f"{name}.safetensors")
@@ -110,7 +115,9 @@ def load_model(
     if name == "sudoku":
         return load_sudoku(weights or SUDOKU_FILE, low_precision=low_precision)
     if name == TUNED:
-        return load_tuned(weights or TUNED_FILE, SUDOKU_FILE, name=TUNED, low_precision=low_precision)
+        return load_tuned_sudoku(weights or TUNED_FILE, SUDOKU_FILE, name=TUNED, low_precision=low_precision)
+    if name == TUNED_ESMC:
+        return load_tuned_esmc(weights or TUNED_ESMC_FILE, OWN_ESMC["esmc-mini"][1], name=name)
     if name in OWN_ESMC:
         return load_esmc_file(weights or OWN_ESMC[name][1], name=name)
     if name in FAMILIES:
@@ -131,7 +138,7 @@ def load_model(
         if weights is not None:
             raise InputError(f"Model {name} is an exact table and takes no weight file.")
         return exact.ExactModel(EXACT[name](), name=name)
-    own = ["sudoku", TUNED, *OWN_ESMC, *FAMILIES, OWN_FAMILY]
+    own = ["sudoku", TUNED, *OWN_ESMC, TUNED_ESMC, *FAMILIES, OWN_FAMILY]
     raise UnknownName("model", name, [*own, *HUB, "antiberty", PROTEINMPNN, "hf:PATH", *EXACT])
 
 
@@ -239,6 +246,9 @@ def entries() -> list[Entry]:
 
 def _protein_entries() -> list[Entry]:
     found = [_from_file(name, "model", what, path, ESMC_KIND) for name, (what, path) in OWN_ESMC.items()]
+    found.append(
+        _from_file(TUNED_ESMC, "model", "esmc-mini, tuned to Kunitz inhibitors", TUNED_ESMC_FILE, ESMC_UPDATE_KIND)
+    )
     found += [_from_file(name, "model", what, path, FAMILY_KIND) for name, (what, path) in FAMILIES.items()]
     for name, url in HUB.items():
         here = esmc_is_here(name)

@@ -191,14 +191,13 @@ def bench_contacts(
     for route, chosen in (("probing", None), *((("head", head),) if head is not None else ())):
         matrix, passes = mean_map(model, members, size, recipe, head=chosen, progress=progress, cancel=cancel)
         for corrected in (True, False):
-            scores = _corrected(matrix) if corrected else matrix
-            rows.append({**_scored(case, scores, route, corrected), "passes": passes})
+            rows.append({**scored_map(case, matrix, route, corrected=corrected), "passes": passes})
     if case.family is not None:
         for route, matrix in (
             ("covariance-mi", covariance_mi(case.family.rows, case.weights)),
             ("mean-field-dca", mean_field_dca(case.family.rows, case.weights)),
         ):
-            rows.append(_scored(case, apc(matrix), route, True))
+            rows.append(scored_map(case, matrix, route, corrected=True))
     reference = next((row["p_l2"] for row in rows if row["route"] == "mean-field-dca"), None)
     recipe_used = {"masks": recipe.masks, "ratio": recipe.ratio, "rows": recipe.rows}
     return [{**row, "dca_p_l2": reference, "model": model.name, **recipe_used} for row in rows]
@@ -210,7 +209,14 @@ def _corrected(matrix: PairMatrix) -> PairMatrix:
     return apc(matrix.nan_to_num(), among=~absent.all(1)).masked_fill(absent, torch.nan)
 
 
-def _scored(case: Case, scores: PairMatrix, route: str, corrected: bool) -> dict[str, Any]:
+def scored_map(case: Case, matrix: PairMatrix, route: str, *, corrected: bool) -> dict[str, Any]:
+    """Precision of the strongest pairs of one map (N, N) over the columns of a case, NaN where it has no value.
+
+    Args:
+        route: how the record calls the map.
+        corrected: take the average product off first.
+    """
+    scores = _corrected(matrix) if corrected else matrix
     found = precisions(scores, case.truth, length=len(case.tokens))
     by_range = {
         name: {p.label: round(p.precision, 3) for p in found if p.range == name} for name in ("short", "medium", "long")

@@ -28,7 +28,7 @@ LEVELS = [  # a module or package may import only from levels above its own line
         *{"evaluation", "training", "teaching", "postmortem", "stepcost", "coupling", "comparison"},
         *{"differential", "protein_view"},
     },
-    {"report", "game", "generation", "cli_output", "tuning", "diagonal_bench"},
+    {"report", "game", "generation", "cli_output", "tuning", "diagonal_bench", "family_bench"},
     {
         *{"standings", "coevolution", "cli_likelihood", "cli_labels", "cli_estimators", "cli_proteins"},
         *{"cli_pointwise", "cli_finetune", "cli_samples"},

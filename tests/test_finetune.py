@@ -12,8 +12,15 @@ from mi_core.diagonal_bench import bench_tuning, diagonal_state, precision_of_ne
 from mi_core.differential import mi_change, reward, token_shift
 from mi_core.errors import FormatError, InputError
 from mi_core.likelihood import ask
+from mi_core.models.low_rank import update_of
 from mi_core.models.sudoku import KIND, SudokuConfig, SudokuModel, SudokuNetwork, load_sudoku
-from mi_core.models.tuned import load_tuned, merged, save_update, tunable, update_of
+from mi_core.models.tuned import (
+    load_tuned_sudoku,
+    merged_sudoku,
+    save_sudoku_update,
+    tunable_sudoku,
+    with_diagonals,
+)
 from mi_core.sudoku import generator
 from mi_core.sudoku.board import PEERS, VOCAB, from_digits, is_valid_solution
 from mi_core.sudoku.diagonals import (
@@ -111,17 +118,17 @@ def test_an_update_is_its_network(base_file: Path, tmp_path: Path) -> None:
     """What is merged from the file computes what the trained network does, to half precision."""
     base = load_sudoku(base_file).network
     torch.manual_seed(0)
-    network = tunable(base, 2)
+    network = tunable_sudoku(base, 2)
     for parameter in network.parameters():
         if parameter.requires_grad:
             parameter.data += 0.05 * torch.randn_like(parameter)
     states = torch.where(torch.rand(3, 81) < 0.5, VOCAB.mask_id, torch.randint(9, (3, 81)))
     with torch.no_grad():
         wanted = network(states)[0]
-        again = merged(base, update_of(network, base), base_file)(states)[0]
+        again = merged_sudoku(base, update_of(network, with_diagonals(base).state_dict()), base_file)(states)[0]
     torch.testing.assert_close(again, wanted, atol=1e-5, rtol=1e-5)
-    path = save_update(tmp_path / "update.safetensors", network, base_file, training={}, metrics={})
-    stored = load_tuned(path, base_file, name="tuned")
+    path = save_sudoku_update(tmp_path / "update.safetensors", network, base_file, training={}, metrics={})
+    stored = load_tuned_sudoku(path, base_file, name="tuned")
     assert stored.name == "tuned"
     assert (
         float((stored.network(states)[0] - wanted).abs().max()) < 0.02 < float((base(states)[0] - wanted).abs().max())
@@ -130,28 +137,28 @@ def test_an_update_is_its_network(base_file: Path, tmp_path: Path) -> None:
 
 def test_an_update_of_nothing_is_the_base(base_file: Path) -> None:
     base = load_sudoku(base_file)
-    same = SudokuModel(merged(base.network, {}, base_file), name="same")
+    same = SudokuModel(merged_sudoku(base.network, {}, base_file), name="same")
     assert torch.equal(same(EMPTY[None]).log_probs, base(EMPTY[None]).log_probs)
 
 
 def test_only_the_base_it_was_made_from_will_do(base_file: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = tunable(load_sudoku(base_file).network, 2)
-    path = save_update(tmp_path / "u.safetensors", network, base_file, training={}, metrics={})
+    network = tunable_sudoku(load_sudoku(base_file).network, 2)
+    path = save_sudoku_update(tmp_path / "u.safetensors", network, base_file, training={}, metrics={})
     other = untrained(tmp_path / "other.safetensors", 7)
     with pytest.raises(FormatError, match=r"other weights than other\.safetensors") as caught:
-        load_tuned(path, other, name="tuned")
+        load_tuned_sudoku(path, other, name="tuned")
     assert "\n" not in str(caught.value)
     with pytest.raises(FormatError, match="expected sudoku-update"):
-        load_tuned(base_file, base_file, name="tuned")
+        load_tuned_sudoku(base_file, base_file, name="tuned")
     with pytest.raises(InputError, match="no weight file"):
-        load_tuned(tmp_path / "none.safetensors", base_file, name="tuned")
+        load_tuned_sudoku(tmp_path / "none.safetensors", base_file, name="tuned")
 
 
 def test_an_update_that_does_not_fit_is_said_to_be_so(base_file: Path) -> None:
     base = load_sudoku(base_file).network
     good = {"blocks.0.up.weight.left": torch.zeros(32, 2), "blocks.0.up.weight.right": torch.zeros(2, 16)}
-    merged(base, good, base_file)
+    merged_sudoku(base, good, base_file)
     for bad in (
         {"blocks.0.up.weight.left": torch.zeros(32, 2)},
         {**good, "blocks.0.up.weight.right": torch.zeros(2, 15)},
@@ -159,7 +166,7 @@ def test_an_update_that_does_not_fit_is_said_to_be_so(base_file: Path) -> None:
         {"norm.weight.change": torch.zeros(1)},
     ):
         with pytest.raises(FormatError, match="does not fit"):
-            merged(base, bad, base_file)
+            merged_sudoku(base, bad, base_file)
 
 
 def test_training_resumes_to_the_same_update_and_leaves_the_base_alone(base_file: Path, tmp_path: Path) -> None:

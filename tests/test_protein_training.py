@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from mi_core.errors import InputError
+from mi_core.errors import FormatError, InputError, SettingError
 from mi_core.models.esmc import KIND, build_esmc, load_esmc_file
+from mi_core.models.tuned import ESMC_KIND, load_tuned_esmc
 from mi_core.proteins.sequence import AMINO_ACIDS
 from mi_core.training.corpus import NOT_PREDICTED, Corpus
 from mi_core.training.protein_data import alignments_in, corpus_of, family_name, reference_of, sample_of
@@ -201,3 +202,29 @@ def test_it_learns_from_a_teacher_and_looks_where_it_points(tmp_path: Path) -> N
     again: list[str] = []
     train_protein_model(out, corpus, rows[:3], settings, report=again.append)
     assert not any("fitted" in line for line in again), "teachers are kept beside the run"
+
+
+def test_a_fine_tune_is_kept_as_a_small_update_of_its_base(tmp_path: Path) -> None:
+    """It learns the family; base and update together are the tuned network; over any other base it is refused."""
+    base, other, out = (tmp_path / f"{name}.safetensors" for name in ("base", "other", "update"))
+    mixed = ("MNPQRSTVWY" * 3, *PERIODIC[:1])
+    train_protein_model(base, _corpus(mixed), PERIODIC[:1], _settings(12), report=lambda line: None)
+    train_protein_model(other, _corpus(mixed), PERIODIC[:1], _settings(12, seed=2), report=lambda line: None)
+    tuned = _settings(20, start=str(base), rank=2)
+    train_protein_model(out, _corpus(), PERIODIC[:1], tuned, report=lambda line: None)
+    header, tensors = load_weights(out, ESMC_KIND)
+    metrics = header.metrics
+    assert metrics["held_out_loss"] < metrics["held_out_loss_of_base"] - 0.1
+    assert header.training["before"]["steps_done"] == 12 and header.config["base"] == "base.safetensors"
+    matrices = [name for name in tensors if name.endswith(".left")]
+    assert len(matrices) == 4 and all(2 in tensors[name].shape for name in matrices)
+    assert not [name for name in tensors if name.startswith("columns")]
+    model = load_tuned_esmc(out, base, name="tuned")
+    assert model.name == "tuned"
+    assert held_out_loss(model, PERIODIC[:1]) == pytest.approx(metrics["held_out_loss"], abs=0.02)
+    with pytest.raises(FormatError, match=r"update of other weights than other\.safetensors"):
+        load_tuned_esmc(out, other, name="tuned")
+    with pytest.raises(InputError, match=r"adds to none\.safetensors, which is not there"):
+        load_tuned_esmc(out, tmp_path / "none.safetensors", name="tuned")
+    with pytest.raises(SettingError, match="name them as the start"):
+        _settings(1, rank=2)

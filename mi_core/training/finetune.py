@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mi_core.models.low_rank import update_of
 from mi_core.models.sudoku import KIND, load_sudoku
-from mi_core.models.tuned import merged, save_update, tunable, update_of
+from mi_core.models.tuned import merged_sudoku, save_sudoku_update, tunable_sudoku, with_diagonals
 from mi_core.sudoku import generator
 from mi_core.sudoku.board import CELLS, VOCAB
 from mi_core.sudoku.diagonals import DIAGONAL_UNITS, DIAGONALS, diagonal_symmetries
@@ -61,7 +62,7 @@ def train_diagonal(
     """
     base = load_sudoku(base_file).network
     torch.manual_seed(settings.seed)  # of the low-rank factors; everything later draws from the run's generator
-    network = tunable(base, settings.rank)
+    network = tunable_sudoku(base, settings.rank)
     folder = out.with_name(out.name + ".run")
     run = Run(folder, network, network.blocks, settings)
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
@@ -78,16 +79,16 @@ def train_diagonal(
         return losses.mean(), {"loss": logged[~focused].mean().item(), "focused": logged[focused].mean().item()}
 
     unseen = unseen_states(settings.seed)
-    before = held_out_loss(base, unseen)
+    before, before_tuning = held_out_loss(base, unseen), with_diagonals(base).state_dict()
 
     def write() -> None:
         averaged: Any = run.average.module
         metrics = {
-            "held_out_loss": held_out_loss(merged(base, update_of(averaged, base), out), unseen),
+            "held_out_loss": held_out_loss(merged_sudoku(base, update_of(averaged, before_tuning), out), unseen),
             "held_out_loss_of_base": before,
         }
         report(f"held out: {metrics['held_out_loss']} (base {before})")
-        save_update(out, averaged, base_file, training=_origin(settings, run, base_file), metrics=metrics)
+        save_sudoku_update(out, averaged, base_file, training=_origin(settings, run, base_file), metrics=metrics)
 
     run.descend(loss_of, write, report=report, cancel=cancel)
     return out

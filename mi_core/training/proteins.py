@@ -22,7 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mi_core.errors import SettingError
 from mi_core.models.esmc import KIND, EsmcModel, attention_logits, build_esmc, load_esmc_file
+from mi_core.models.low_rank import restrict, update_of, write_update
+from mi_core.models.tuned import ESMC_KIND as ESMC_UPDATE_KIND
 from mi_core.proteins.families import GAP, encode_rows
 from mi_core.proteins.sequence import VOCAB
 from mi_core.training.corpus import NOT_PREDICTED, Corpus
@@ -52,6 +55,11 @@ class ProteinTraining(Schedule):
     teaching: float = 0.5  # share of the first loss that is held against the teacher instead of the residue; 0: none
     guidance: float = 0.5  # weight, at the start, of looking where the teacher's partners are
     start: str | None = None  # a weight file to start from instead of random weights
+    rank: int = 0  # of the update of each matrix, which alone is then written; 0: every weight moves freely
+
+    def __post_init__(self) -> None:
+        if self.rank and self.start is None:
+            raise SettingError("An update of low rank adds to weights; name them as the start.")
 
 
 def train_protein_model(
@@ -72,6 +80,12 @@ def train_protein_model(
         `out`. A run keeps its state in `out` + `.run/`; the same command picks it up.
     """
     network = _first_network(settings)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    untuned = None
+    if settings.rank and settings.start is not None:
+        base = load_esmc_file(Path(settings.start), name="base")
+        untuned = round(held_out_loss(base, held_out), 4)
+        restrict(network.transformer, settings.rank)
     network.columns = nn.Linear(settings.d_model, corpus.column_count)
     run = Run(out.with_name(out.name + ".run"), network, network.transformer, settings)
     packer = Packer(network.tokenizer, settings.rows, settings.row)
@@ -107,11 +121,18 @@ def train_protein_model(
         return total, shown
 
     def write() -> None:
-        metrics = {"held_out_loss": round(held_out_loss(EsmcModel(run.average.module, name="check"), held_out), 4)}
+        averaged = EsmcModel(run.average.module, name="check")
+        metrics: dict[str, Any] = {"held_out_loss": round(held_out_loss(averaged, held_out), 4)}
         trained = {**asdict(settings), **run.origin(), "data": corpus.origin}
         if settings.start is not None:  # keep the history, not where it lay
             start = Path(settings.start)
             trained |= {"start": start.name, "before": read_header(start, KIND).training}
+        if untuned is not None and settings.start is not None:
+            metrics["held_out_loss_of_base"] = untuned
+            update = update_of(run.average.module, before)
+            write_update(out, ESMC_UPDATE_KIND, update, Path(settings.start), training=trained, metrics=metrics)
+            report(f"held-out loss {metrics['held_out_loss']} (base {untuned})")
+            return
         size = {name: getattr(settings, name) for name in ("d_model", "n_heads", "n_layers")}
         kept = (item for item in run.average.module.state_dict().items() if not item[0].startswith("columns."))
         tensors = {name: value.half() for name, value in kept}

@@ -11,13 +11,14 @@ from pages.ui import protein_cached
 from pages.ui.protein_cached import Speaker
 
 MODELS = {
-    "esmc-mini": "ESM-C mini",
     "family-kunitz": "Kunitz inhibitors, linear",
     "esmc-kunitz": "ESM-C Kunitz, one family",
+    "esmc-mini-kunitz": "ESM-C mini, tuned to Kunitz",
     "family-response-regulator": "Response regulators, linear",
     "family-rrm": "RNA recognition motifs, linear",
     "family-pdz": "PDZ domains, linear",
     "family-sh3": "SH3 domains, linear",
+    "esmc-mini": "ESM-C mini",
     "proteinmpnn": "ProteinMPNN, given the backbone",
     "antiberty": "AntiBERTy, antibodies",
     "esmc_300m": "ESM-C 300M",
@@ -40,6 +41,7 @@ LINEAR = (
     "**A linear model of one family** speaks ({what}): what each visible column of the alignment adds to a hidden one. "
     "It ships with the explorer, and its ground truth takes well under a second. {note}"
 )
+START = "family-kunitz"  # what speaks first, of BPTI, which is shown first
 PUBLISHED = ("esmc_300m", "esmc_600m")
 FAILED = "pr_failed"  # what could not be loaded, and why: it is not tried again at every rerun
 
@@ -52,7 +54,7 @@ def _known() -> dict[str, Entry]:
 def choose() -> str:
     """The picker; the name of the model."""
     known = _known()
-    first = next((name for name in MODELS if known[name].available), next(iter(MODELS)))
+    first = next((name for name in (START, *MODELS) if known[name].available), START)
     return st.selectbox(
         "Model",
         list(MODELS),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from mi_core.catalog import TUNED
+from mi_core.catalog import TUNED, TUNED_ESMC
 from mi_core.errors import InputError
 from mi_core.inputs import read_sequence
 from mi_core.likelihood.lab import random_context
@@ -28,7 +28,7 @@ SLOT = "wt"
 BENCH = "wt_bench"
 SUDOKU, PROTEIN = "Sudoku", "Protein"
 PASSES = (128, 256, 512, 1024, 2048)
-FIRST_PAIR = {SUDOKU: ("sudoku-diagonal", "sudoku"), PROTEIN: ("esmc-kunitz", "esmc-mini")}
+FIRST_PAIR = {SUDOKU: ("sudoku-diagonal", "sudoku"), PROTEIN: (TUNED_ESMC, "esmc-mini")}
 
 
 @dataclass(frozen=True)
@@ -191,6 +191,12 @@ def explain(asked: Asked) -> None:
         st.caption(
             "**Sudoku, tuned to the diagonals** is the shipped Sudoku model after a short training on grids with one "
             "more rule: each main diagonal holds each digit once. The map should gain its pairs, and nothing else."
+        )
+    elif asked.tuned == TUNED_ESMC:
+        st.caption(
+            "**ESM-C mini, tuned to Kunitz inhibitors** is the small model of any protein after a short training on "
+            "one family, of which BPTI is a member. The map should gain pairs that touch in the fold; risen pairs are "
+            "drawn on the structure."
         )
     else:
         st.caption(
