@@ -24,8 +24,10 @@ from mi_core.cli_estimators import (
     unseen_states,
 )
 from mi_core.cli_labels import (
+    bench_heads_command,
     describe_held_out,
     describe_labels,
+    describe_study,
     held_out_states,
     make_labels_command,
     train_head_command,
@@ -453,7 +455,10 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")
     finetune = cli_finetune.add_commands(train, bench, _command)
     sampled = cli_samples.add_commands(commands, bench, train, _command)
-    of_models = (sudoku, generate, protein, designed, estimator, estimators, speed)
+    heads = _command(bench, "heads", bench_heads_command, "architectures of the MI head, trained alike")
+    _add_model(heads)
+    describe_study(heads)
+    of_models = (sudoku, generate, protein, designed, estimator, estimators, speed, heads)
     for measured in (*of_models, likelihood, finetune, dca, sampled):
         measured.add_argument("--record", type=Path, help="also store the result with command, date and machine")
         measured.add_argument("--append", action="store_true", help="keep the contestants that this record holds")

@@ -128,6 +128,36 @@ def train_head_command(arguments: argparse.Namespace) -> Answer:
     return {"out": str(out), "states": len(labels)}, f"Head written to {out}."
 
 
+def describe_study(parser: argparse.ArgumentParser) -> None:
+    """The options of `bench heads` beside those of the model."""
+    parser.add_argument("--labels", type=Path, required=True, help="folder of label shards, by `labels`")
+    parser.add_argument("--steps", type=at_least_one, default=600, help="batches of 16 states, for each head")
+    parser.add_argument("--head", action="append", metavar="NAME", help="only this one; again for more")
+
+
+def bench_heads_command(arguments: argparse.Namespace) -> Answer:
+    """`bench heads`: architectures of a head, trained alike."""
+    from mi_core.training.head_study import CONTESTANTS, study_heads
+    from mi_core.training.labels import read_labels, symmetric_labels
+
+    model = catalog.load_model(arguments.model, weights=arguments.weights)
+    _check_folder(arguments.labels, model)
+    result = study_heads(
+        model,
+        read_labels(arguments.labels, model.name),
+        names=arguments.head or tuple(CONTESTANTS),
+        steps=arguments.steps,
+        augment=symmetric_labels if model.vocab is BOARD else None,
+        report=log,
+    )
+    lines = ["head                                      parameters      R2  ms a pass"]
+    lines += [
+        f"{row['title']:40}  {row['parameters']:10,}  {row['r2']:6.3f}  {1e3 * row['seconds']:9.1f}"
+        for row in result["heads"]
+    ]
+    return result, "\n".join(lines)
+
+
 def _train_quantiles(arguments: argparse.Namespace, model: Model, labels: Any, is_sudoku: bool) -> Answer:
     from mi_core.quantiles import marginals_trunk
     from mi_core.training.labels import symmetric_labels

@@ -1,5 +1,6 @@
 """Labels of any model: their content, their folder, killed workers and drivers, and heads that learn from them."""
 
+import contextlib
 import json
 import os
 import signal
@@ -283,15 +284,40 @@ def test_the_ray_engine_writes_the_same_shards(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.slow
-def test_a_real_ray_cluster_writes_the_same_shards(tmp_path: Path) -> None:
+def test_a_real_ray_cluster_that_loses_a_worker_writes_the_same_shards(tmp_path: Path) -> None:
+    """Two workers; one is killed at its work, and its shard is made by another."""
     pytest.importorskip("ray", reason="the optional package ray is not installed")
     command = [
         sys.executable, "-m", "mi_core", "labels", "--model", "chain", "--mass", "1", "--out", str(tmp_path / "l"),
-        "--shards", "4", "--engine", "ray",
+        "--shards", "6", "--engine", "ray", "--workers", "2",
     ]  # fmt: skip
-    subprocess.run(command, cwd=ROOT, check=True)
-    for number in range(4):
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}) as driver:
+        killed = kill_one_at_work(driver, seconds=120)
+        assert driver.wait(timeout=180) == 0
+    assert killed, "no worker was seen at work"
+    for number in range(6):
         assert shard_path(tmp_path / "l", number).read_bytes() == content(number)
+
+
+def kill_one_at_work(driver: subprocess.Popen[bytes], *, seconds: float) -> bool:
+    """Kill -9 the first process of the driver's cluster that Ray names after our task."""
+    deadline = time.monotonic() + seconds
+    while driver.poll() is None and time.monotonic() < deadline:
+        for path in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                if (path / "cmdline").read_bytes().startswith(b"ray::_answer") and _is_below(path, driver.pid):
+                    os.kill(int(path.name), signal.SIGKILL)
+                    return True
+        time.sleep(0.01)
+    return False
+
+
+def _is_below(process: Path, ancestor: int) -> bool:
+    """Whether a process of /proc descends from `ancestor`."""
+    pid = int(process.name)
+    while pid > 1 and pid != ancestor:
+        pid = int((process.parent / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+    return pid == ancestor
 
 
 # ---- commands

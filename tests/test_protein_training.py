@@ -86,6 +86,18 @@ def test_a_row_of_an_alignment_is_drawn_with_and_without_its_gaps(tokenizer: Any
     assert bool((columns == NOT_PREDICTED).all()) and corpus.column_count == 17 and whole.column_count == 1
 
 
+def test_other_residues_may_stand_around_a_sequence_and_have_no_column() -> None:
+    rng = np.random.default_rng(0)
+    corpus = Corpus(("ACD",), np.ones(1), {}, np.array([5]), flank=2)
+    drawn = [corpus.draw(rng) for _ in range(60)]
+    lengths = {(letters.index("ACD"), len(letters) - letters.index("ACD") - 3) for letters, _ in drawn}
+    assert lengths == {(i, j) for i in range(3) for j in range(3)}
+    for letters, columns in drawn:
+        at = letters.index("ACD")
+        wanted = [NOT_PREDICTED] * at + [5, 6, 7] + [NOT_PREDICTED] * (len(letters) - at - 3)
+        assert columns.tolist() == wanted
+
+
 def test_packing_keeps_sequences_apart(tokenizer: Any) -> None:
     """The same sequence gets the same answer alone and beside another one in its row."""
     torch.manual_seed(0)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_core.errors import InputError
+from mi_core.proteins.sequence import AMINO_ACIDS
 
 NOT_PREDICTED = -100  # what cross_entropy leaves out
 
@@ -20,6 +21,7 @@ class Corpus:
     origin: dict[str, Any]  # what a weight file says of the data
     columns: NDArray[np.int64]  # (S,) number of the first column of its alignment among those of all; -1: none
     aligned: float = 0.0  # share of the draws that keep the gaps
+    flank: int = 0  # residues of any kind at most before and behind a sequence: rows of alignments end with the domain
 
     def __post_init__(self) -> None:
         if not self.sequences or len(self.sequences) != len(self.weights):
@@ -35,7 +37,14 @@ class Corpus:
         if "-" in letters and rng.random() >= self.aligned:
             columns = columns[[letter != "-" for letter in letters]]
             letters = letters.replace("-", "")
-        return letters, columns
+        return self._flanked(letters, columns, rng) if self.flank else (letters, columns)
+
+    def _flanked(
+        self, letters: str, columns: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[str, NDArray[np.int64]]:
+        before, behind = rng.integers(self.flank + 1, size=2)
+        ends = ["".join(rng.choice(list(AMINO_ACIDS), size=count)) for count in (before, behind)]
+        return ends[0] + letters + ends[1], np.pad(columns, (before, behind), constant_values=NOT_PREDICTED)
 
     @property
     def column_count(self) -> int:

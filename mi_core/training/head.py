@@ -29,6 +29,7 @@ class HeadTraining:
 
     variant: str = "marginals"
     epochs: int = 30
+    steps: int | None = None  # instead of epochs
     minutes: float | None = None
     batch: int = 16
     rate: float = 2e-3
@@ -36,6 +37,7 @@ class HeadTraining:
     seed: int = 3
     report_every: int = 50
     start: str | None = None  # a head to go on from, of the same variant
+    log_targets: bool = False  # squared error of log(1 + MI), which cares less about the strongest pairs
 
 
 Augment = Callable[[np.random.Generator, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -61,9 +63,30 @@ def train_head(
     """
     torch.manual_seed(settings.seed)
     head = _first_head(settings, features_of(model, labels.tokens[:1])).to(model.device)
+    steps, score = fit_head(head, model, labels, settings, augment=augment, report=report, cancel=cancel)
+    trained = {**asdict(settings), "states": len(labels), "steps_done": steps, **(origin or {})}
+    if settings.start is not None:  # keep the history, not where it lay
+        start = Path(settings.start)
+        trained |= {"start": start.name, "before": read_header(start, KIND).training}
+    header = WeightsHeader(KIND, head.config.to_dict(), training=trained, metrics={"held_out_r2": round(score, 4)})
+    save_weights(out, head.state_dict(), header)
+    return head.eval().requires_grad_(False)
+
+
+def fit_head(
+    head: MIHead,
+    model: Model,
+    labels: LabelSet,
+    settings: HeadTraining,
+    *,
+    augment: Augment | None = None,
+    report: Report = print,
+    cancel: Cancel = lambda: False,
+) -> tuple[int, float]:
+    """Train a head in place; the steps it took, and R² on the tenth of the states that is held out."""
     held = min(_HELD_OUT, max(1, len(labels) // 10))
     train = np.arange(held, len(labels))
-    steps = settings.epochs * -(-len(train) // settings.batch)
+    steps = settings.steps or settings.epochs * -(-len(train) // settings.batch)
     optimiser = torch.optim.AdamW(head.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
     clock, rng = Clock(steps, settings.minutes), np.random.default_rng(settings.seed)
     step, losses, score = 0, [], float("nan")
@@ -80,7 +103,10 @@ def train_head(
         masked, target = (tokens == model.vocab.mask_id).to(model.device), target.to(model.device)
         with torch.autocast(model.device.type, dtype=torch.bfloat16):
             predicted = head(features, masked)
-        loss = _loss(predicted.float(), target, masked)
+        predicted = predicted.float()
+        if settings.log_targets:
+            predicted, target = predicted.log1p(), target.log1p()
+        loss = _loss(predicted, target, masked)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
@@ -91,13 +117,7 @@ def train_head(
             score = _r2(head, model, labels, torch.arange(held))
             report(f"step {step}  loss {np.mean(losses):.5f}  held-out R2 {score:.4f}  left {clock.eta(step)}")
             losses.clear()
-    trained = {**asdict(settings), "states": len(labels), "steps_done": step, **(origin or {})}
-    if settings.start is not None:  # keep the history, not where it lay
-        start = Path(settings.start)
-        trained |= {"start": start.name, "before": read_header(start, KIND).training}
-    header = WeightsHeader(KIND, head.config.to_dict(), training=trained, metrics={"held_out_r2": round(score, 4)})
-    save_weights(out, head.state_dict(), header)
-    return head.eval().requires_grad_(False)
+    return step, score
 
 
 def _first_head(settings: HeadTraining, output: ModelOutput) -> MIHead:

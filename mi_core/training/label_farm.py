@@ -46,7 +46,7 @@ def make_shards(
     """Fill `folder` up to `shards` shards of 64 states; how many of them were made now.
 
     Args:
-        workers: processes on this machine (engine "local"); the files do not depend on it.
+        workers: processes on this machine, unless `address` names a cluster; the files do not depend on it.
         address: of a running Ray cluster; a cluster on this machine alone if None (engine "ray").
 
     Raises:
@@ -59,7 +59,7 @@ def make_shards(
     _claim(folder, recipe)
     todo = [number for number in range(shards) if not shard_path(folder, number).is_file()]
     clock, made = Clock(max(1, len(todo))), 0
-    running = _on_this_machine(recipe, todo, workers) if engine == "local" else _on_ray(recipe, todo, address)
+    running = _on_this_machine(recipe, todo, workers) if engine == "local" else _on_ray(recipe, todo, workers, address)
     for number, content in running:
         _write(shard_path(folder, number), content)
         made += 1
@@ -228,16 +228,18 @@ def _work(recipe: LabelRecipe, pipe: Connection) -> None:
 # Ray
 
 
-def _on_ray(recipe: LabelRecipe, numbers: Sequence[int], address: str | None) -> Shards:
+def _on_ray(recipe: LabelRecipe, numbers: Sequence[int], workers: int, address: str | None) -> Shards:
     """Every shard as a task of its own; Ray gives the tasks of lost workers to others."""
     ray = _import_ray()
     root = str(Path(__file__).resolve().parents[2])
     # Machines of a cluster get the package by upload; this one has it.
-    environment = (
-        {"working_dir": root, "excludes": ["/.git", "/runs"]} if address else {"env_vars": {"PYTHONPATH": root}}
+    options: dict[str, Any] = (
+        {"address": address, "runtime_env": {"working_dir": root, "excludes": ["/.git", "/runs"]}}
+        if address
+        else {"num_cpus": workers, "include_dashboard": False, "runtime_env": {"env_vars": {"PYTHONPATH": root}}}
     )
     try:
-        ray.init(address=address, runtime_env=environment, log_to_driver=False)
+        ray.init(log_to_driver=False, **options)
     except ConnectionError as error:
         raise InputError(f"There is no Ray cluster at {address}; start one with `ray start --head`.") from error
     try:

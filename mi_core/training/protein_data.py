@@ -42,6 +42,7 @@ def corpus_of(
     general: Path | None = None,
     general_share: float = 0.1,
     aligned_share: float = 0.0,
+    flank: int = 0,
     left_out: Collection[str] = (),
     seed: int = 0,
 ) -> tuple[Corpus, dict[str, list[str]]]:
@@ -53,6 +54,7 @@ def corpus_of(
 
     Args:
         aligned_share: how often a sequence is drawn as its row of the alignment, gaps and all.
+        flank: residues at most that stand before and behind a drawn sequence.
         general: FASTA of sequences of any kind, drawn with probability `general_share`.
         left_out: families (`family_name`) of which nothing is trained on.
 
@@ -78,13 +80,14 @@ def corpus_of(
         "left_out": sorted(left_out),
         "held_out_share": HELD_OUT,
         "aligned_share": aligned_share,
+        "flank": flank,
         "general": general.name if general else None,
         "general_share": general_share if general else 0,
         "sequences": len(kept),
         "seed": seed,
     }
     letters, drawn, first = zip(*kept, strict=True)
-    return Corpus(tuple(letters), np.array(drawn), origin, np.array(first), aligned_share), held
+    return Corpus(tuple(letters), np.array(drawn), origin, np.array(first), aligned_share, flank), held
 
 
 def reference_of(
