@@ -488,6 +488,7 @@ def _parser() -> argparse.ArgumentParser:
     head.add_argument("--start", type=Path, help="go on from this head, with a new schedule")
     head.add_argument("--epochs", type=at_least_one, default=30)
     head.add_argument("--minutes", type=float)
+    head.add_argument("--rate", type=float, default=2e-3, help="learning rate; smaller where the loss gets stuck")
     head.add_argument("--seed", type=int, default=3)
 
     pointwise = _command(train, "pointwise", train_pointwise_command, "what tells how two drawn tokens go together")

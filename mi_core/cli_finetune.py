@@ -54,7 +54,7 @@ def _tune_family(arguments: argparse.Namespace, out: Path) -> None:
     from mi_core.training.protein_data import corpus_of, sample_of
     from mi_core.training.proteins import ProteinTraining, train_protein_model
 
-    corpus, held = corpus_of([arguments.alignment], aligned_share=0.5, flank=8, seed=arguments.seed)
+    corpus, held = corpus_of([arguments.alignment], aligned_share=0.5, flank=6, seed=arguments.seed)
     settings = ProteinTraining(
         steps=arguments.steps,
         minutes=arguments.minutes,

@@ -119,6 +119,7 @@ def train_head_command(arguments: argparse.Namespace) -> Answer:
         variant=arguments.variant,
         epochs=arguments.epochs,
         minutes=arguments.minutes,
+        rate=arguments.rate,
         seed=arguments.seed,
         start=str(arguments.start) if arguments.start else None,
     )

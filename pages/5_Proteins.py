@@ -26,7 +26,7 @@ frame.setup(
 
 protein = protein_choice.choose()
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    name = protein_models.choose()
+    name = protein_models.choose(protein)
     masked = protein_strip.pattern(protein)
 protein_strip.fault()
 with st.container(horizontal=True, vertical_alignment="bottom"):

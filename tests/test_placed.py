@@ -1,7 +1,10 @@
 """A family's model on sequences of any length: it says of their residues what it says of its columns."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
 
 from mi_core import catalog
 from mi_core.cli import main
@@ -15,8 +18,13 @@ from mi_core.proteins.presets import PRESETS, load_preset
 from mi_core.proteins.sequence import VOCAB
 from mi_core.sources import CouplingSource
 
+ROOT = Path(__file__).resolve().parents[1]
+
 BPTI = load_preset("bpti").sequence
 MASK = VOCAB.mask_id
+MEMBERS = {
+    "bpti": "family-kunitz", "pdz": "family-pdz", "sh3": "family-sh3", "chey": "family-response-regulator"
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +66,13 @@ def test_an_insertion_lies_in_no_column(kunitz: FamilyModel) -> None:
 
 
 @pytest.mark.parametrize("family", sorted(catalog.FAMILIES))
-def test_other_proteins_are_refused_in_one_sentence(family: str) -> None:
+def test_members_are_placed_and_other_proteins_refused_in_one_sentence(family: str) -> None:
     model = catalog.load_model(family)
     assert isinstance(model, FamilyModel)
     for name in PRESETS:
-        if (family, name) != ("family-kunitz", "bpti"):
+        if MEMBERS.get(name) == family:
+            assert len(place(model, load_preset(name).tokens).residues) > 40
+        else:
             with pytest.raises(InputError, match=f"does not look like the family of model {family}"):
                 place(model, VOCAB.encode(load_preset(name).sequence.replace("X", VOCAB.mask)))
 
@@ -95,3 +105,17 @@ def test_a_model_without_couplings_says_so() -> None:
     tokens = torch.full((1, 4), 2)
     with pytest.raises(InputError, match="Model copied-bits is no sum of couplings; take its MI from probing"):
         CouplingSource()(model, tokens, model(tokens))
+
+
+def test_each_example_is_spoken_of_by_the_model_that_knows_it() -> None:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.query_params["pr_preset"] = "pdz"
+    app.switch_page("pages/5_Proteins.py").run()
+    assert app.selectbox(key="pr_model").value == "family-pdz" and not app.exception
+    app.selectbox(key="pr_example").select("chey").run()
+    assert app.selectbox(key="pr_model").value == "family-response-regulator" and not app.warning
+    app.selectbox(key="pr_example").select("protein-g").run()
+    assert app.selectbox(key="pr_model").value == "esmc-mini" and not app.warning
+    app.selectbox(key="pr_model").select("esmc-kunitz").run()
+    app.selectbox(key="pr_example").select("sh3").run()
+    assert app.selectbox(key="pr_model").value == "esmc-kunitz", "what the user picked stays"

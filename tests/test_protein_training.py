@@ -89,7 +89,8 @@ def test_a_row_of_an_alignment_is_drawn_with_and_without_its_gaps(tokenizer: Any
 def test_other_residues_may_stand_around_a_sequence_and_have_no_column() -> None:
     rng = np.random.default_rng(0)
     corpus = Corpus(("ACD",), np.ones(1), {}, np.array([5]), flank=2)
-    drawn = [corpus.draw(rng) for _ in range(60)]
+    drawn = [corpus.draw(rng) for _ in range(200)]
+    assert 80 < sum(letters == "ACD" for letters, _ in drawn) < 140, "half, and a ninth of the others"
     lengths = {(letters.index("ACD"), len(letters) - letters.index("ACD") - 3) for letters, _ in drawn}
     assert lengths == {(i, j) for i in range(3) for j in range(3)}
     for letters, columns in drawn:

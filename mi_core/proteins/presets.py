@@ -54,7 +54,7 @@ PRESETS = {
         ),
         Preset(
             "protein-g", "Protein G, B1 domain", "1PGB", "A", 56,
-            "Four strands and a helix in 56 residues; its first and last strand lie side by side, far apart in sequence.",
+            "Four strands and a helix in 56 residues; its first and last strand are neighbours.",
             "PyPI synth-pdb 1.39.0 (sdist), artifacts/benchmark_cache/1PGB.pdb",
         ),
         Preset(

@@ -21,7 +21,7 @@ class Corpus:
     origin: dict[str, Any]  # what a weight file says of the data
     columns: NDArray[np.int64]  # (S,) number of the first column of its alignment among those of all; -1: none
     aligned: float = 0.0  # share of the draws that keep the gaps
-    flank: int = 0  # residues of any kind at most before and behind a sequence: rows of alignments end with the domain
+    flank: int = 0  # of half of the draws: residues of any kind at most before and behind, as around a domain
 
     def __post_init__(self) -> None:
         if not self.sequences or len(self.sequences) != len(self.weights):
@@ -42,7 +42,7 @@ class Corpus:
     def _flanked(
         self, letters: str, columns: NDArray[np.int64], rng: np.random.Generator
     ) -> tuple[str, NDArray[np.int64]]:
-        before, behind = rng.integers(self.flank + 1, size=2)
+        before, behind = rng.integers(self.flank + 1, size=2) * (rng.random() < 0.5)
         ends = ["".join(rng.choice(list(AMINO_ACIDS), size=count)) for count in (before, behind)]
         return ends[0] + letters + ends[1], np.pad(columns, (before, behind), constant_values=NOT_PREDICTED)
 

@@ -11,6 +11,7 @@ from mi_core.protein_view import LEAST_IDENTITY, Protein, of_chain, of_record, r
 from mi_core.proteins.presets import PRESETS, load_preset
 from mi_core.proteins.sequence import Record, parse
 from mi_core.proteins.structure import Chain, Structure
+from pages.ui import protein_models
 from pages.ui.address import keep, recall
 
 START = "bpti"
@@ -137,6 +138,7 @@ def _plain(text: str) -> str:
 
 def _load_example() -> None:
     if name := st.session_state["pr_example"]:
+        protein_models.follow(name)
         _forget_upload()
         st.session_state["pr_sequence"] = ""
         keep("pr_preset", "" if name == START else name)

@@ -7,6 +7,7 @@ from mi_core.errors import MiCoreError
 from mi_core.models.placed import OnSequence
 from mi_core.models.protocol import Model
 from mi_core.protein_view import Protein
+from mi_core.proteins.presets import PRESETS
 from pages.ui import protein_cached
 from pages.ui.protein_cached import Speaker
 
@@ -41,7 +42,14 @@ LINEAR = (
     "**A linear model of one family** speaks ({what}): what each visible column of the alignment adds to a hidden one. "
     "It ships with the explorer, and its ground truth takes well under a second. {note}"
 )
-START = "family-kunitz"  # what speaks first, of BPTI, which is shown first
+OF_EXAMPLE = {
+    "bpti": "family-kunitz",
+    "pdz": "family-pdz",
+    "sh3": "family-sh3",
+    "chey": "family-response-regulator",
+    "nanobody": "antiberty",
+}  # what speaks first of an example; of any other protein the small model of any
+ANY = "esmc-mini"
 PUBLISHED = ("esmc_300m", "esmc_600m")
 FAILED = "pr_failed"  # what could not be loaded, and why: it is not tried again at every rerun
 
@@ -51,10 +59,20 @@ def _known() -> dict[str, Entry]:
     return {entry.name: entry for entry in entries() if entry.name in MODELS}
 
 
-def choose() -> str:
-    """The picker; the name of the model."""
+def _first(example: str) -> str:
     known = _known()
-    first = next((name for name in (START, *MODELS) if known[name].available), START)
+    return next((name for name in (OF_EXAMPLE.get(example, ANY), ANY, *MODELS) if known[name].available), ANY)
+
+
+def follow(example: str) -> None:
+    """Another example was chosen: unless the user picked a model for every protein, its own speaks."""
+    if st.session_state.get("pr_model") in (*OF_EXAMPLE.values(), ANY):
+        st.session_state["pr_model"] = _first(example)
+
+
+def choose(protein: Protein) -> str:
+    """The picker; the name of the model."""
+    first = _first(next((name for name, preset in PRESETS.items() if preset.title == protein.name), ""))
     return st.selectbox(
         "Model",
         list(MODELS),
