@@ -24,7 +24,9 @@ from mi_core.cli_estimators import (
     unseen_states,
 )
 from mi_core.cli_labels import (
+    bench_cost_command,
     bench_heads_command,
+    describe_cost,
     describe_held_out,
     describe_labels,
     describe_study,
@@ -46,7 +48,7 @@ from mi_core.cli_proteins import (
 )
 from mi_core.decoding import MISource, decode
 from mi_core.errors import InputError, MiCoreError, SettingError, UnknownName
-from mi_core.evaluation import Contestant, bench_estimator, bench_generate, bench_speed, bench_sudoku
+from mi_core.evaluation import Contestant, bench_cut, bench_estimator, bench_generate, bench_speed, bench_sudoku
 from mi_core.head import MIHead, estimate
 from mi_core.inputs import read_input, read_protein
 from mi_core.models.protocol import Additive, Model
@@ -67,7 +69,7 @@ from mi_core.sources import (
     TVSource,
 )
 from mi_core.strategies import get_strategy
-from mi_core.sudoku.board import VOCAB, cell_name, clashes, format_grid, is_valid_solution
+from mi_core.sudoku.board import CELLS, VOCAB, cell_name, clashes, format_grid, is_valid_solution
 from mi_core.sudoku.sets import SETS, load_set, make_sets
 from mi_core.sweeps import SWEEPS
 
@@ -271,6 +273,23 @@ def _bench_speed(arguments: argparse.Namespace) -> Answer:
     return row, json.dumps(row, indent=2)
 
 
+def _bench_cut(arguments: argparse.Namespace) -> Answer:
+    count: int = arguments.runs
+    starts = {
+        "puzzles of 50 to 59 open cells": load_set(SETS["unique_50_59"], limit=count).puzzles,
+        "boards with several solutions": load_set(SETS["several"], limit=count).puzzles,
+        "the empty board": torch.full((max(1, count // 8), CELLS), VOCAB.mask_id),
+    }
+    result = bench_cut(_model(arguments), starts, HeadSource(_head(arguments)), tick=Bar())
+    lines = ["states met from                     states  open  full   cut  times fewer  mean interval (nats)"]
+    lines += [
+        f"{row['starts']:34}  {row['states']:6}  {row['open_cells']:4.0f}  {row['full_passes']:4.0f}  "
+        f"{row['passes']:4.0f}  {row['fewer']:11.2f}  {row['mean_interval']:20.4f}"
+        for row in result["rows"]
+    ]
+    return result, "\n".join(lines)
+
+
 def _train_sudoku(arguments: argparse.Namespace) -> Answer:
     from mi_core.training.sudoku_mdm import SudokuTraining, train_sudoku_mdm
 
@@ -450,6 +469,9 @@ def _parser() -> argparse.ArgumentParser:
     speed = _command(bench, "speed", _bench_speed, "wall-clock ratios in one run")
     _add_model(speed)
     speed.add_argument("--repeats", type=at_least_one, default=3)
+    cut = _command(bench, "cut", _bench_cut, "passes that cut probing saves on the states that decoding meets")
+    _add_model(cut)
+    cut.add_argument("--runs", type=at_least_one, default=32, help="puzzles, and boards with several solutions")
     likelihood = cli_likelihood.add_commands(commands, bench, _command, _add_model)
     dca = cli_coevolution.add_commands(bench, _command)
     train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")
@@ -458,7 +480,9 @@ def _parser() -> argparse.ArgumentParser:
     heads = _command(bench, "heads", bench_heads_command, "architectures of the MI head, trained alike")
     _add_model(heads)
     describe_study(heads)
-    of_models = (sudoku, generate, protein, designed, estimator, estimators, speed, heads)
+    cost = _command(bench, "cost", bench_cost_command, "what labels and head of a published ESM-C take on this machine")
+    describe_cost(cost)
+    of_models = (cost, sudoku, generate, protein, designed, estimator, estimators, speed, cut, heads)
     for measured in (*of_models, likelihood, finetune, dca, sampled):
         measured.add_argument("--record", type=Path, help="also store the result with command, date and machine")
         measured.add_argument("--append", action="store_true", help="keep the contestants that this record holds")

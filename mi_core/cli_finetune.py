@@ -35,7 +35,8 @@ def add_commands(train: Any, bench: Any, command: AddCommand) -> argparse.Argume
     measured.add_argument("--general", type=Path, help="FASTA of proteins of any kind, to compare rewards with")
     measured.add_argument("--example", choices=PRESETS, default="bpti", help="structure of a member of the family")
     measured.add_argument("--sequences", type=at_least_one, default=40, help="unseen ones of the family, and others")
-    measured.add_argument("--masks", type=at_least_one, default=24, help="states of the map, nine tenths hidden")
+    measured.add_argument("--masks", type=at_least_one, default=24, help="states of the map")
+    measured.add_argument("--ratio", type=float, default=0.6, help="share of the residues hidden in each")
     measured.add_argument("--grids", type=at_least_one, default=4, help="unseen grids, for masked states and rewards")
     measured.add_argument("--puzzles", type=at_least_one, default=100, help="unseen puzzles to solve")
     measured.add_argument("--seed", type=int, default=700_001, help="of grids and puzzles")
@@ -99,7 +100,7 @@ def _bench_family(arguments: argparse.Namespace) -> Answer:
     if not members or not others:
         raise InputError(f"Both files must hold sequences of {_LENGTHS[0]} to {_LENGTHS[1]} residues; one has none.")
     case = chain_case(arguments.example, load_preset(arguments.example))
-    recipe = MapRecipe(masks=arguments.masks)
+    recipe = MapRecipe(masks=arguments.masks, ratio=arguments.ratio)
     result = bench_family_tuning(tuned, reference, case, recipe, members=members, others=others, tick=Bar())
     lines = ["pairs by          P(L/5)   P(L/2)   P(L)   chance"]
     for row in result["contacts"]:

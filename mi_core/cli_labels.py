@@ -136,6 +136,41 @@ def describe_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--head", action="append", metavar="NAME", help="only this one; again for more")
 
 
+def describe_cost(parser: argparse.ArgumentParser) -> None:
+    """The options of `bench cost`."""
+    from mi_core.training.cost import SIZES, Job
+
+    usual = Job()
+    parser.add_argument("--size", choices=SIZES, default="300m", help="of a published ESM-C; its weights do not matter")
+    parser.add_argument("--states", type=at_least_one, default=usual.states)
+    parser.add_argument("--residues", type=at_least_one, default=usual.residues)
+    parser.add_argument("--positions", type=at_least_one, default=usual.positions, help="probed in each state")
+    parser.add_argument("--epochs", type=at_least_one, default=usual.epochs, help="of the head")
+    parser.add_argument("--batch", type=at_least_one, default=8, help="sequences of the pass that is timed")
+    parser.add_argument(
+        "--tera", type=float, action="append", default=[], help="also for a machine that sustains so many 1e12 a second"
+    )
+
+
+def bench_cost_command(arguments: argparse.Namespace) -> Answer:
+    """`bench cost`: what labels and head of a published ESM-C take."""
+    from mi_core.training.cost import SIZES, Job, hours_at, measure
+
+    job = Job(arguments.states, arguments.residues, arguments.positions, arguments.epochs)
+    result = measure(*SIZES[arguments.size], job, batch=arguments.batch)
+    result["elsewhere"] = [
+        {"tera": tera, "hours": hours_at(1e12 * tera, result["flops_a_pass"], job)} for tera in arguments.tera
+    ]
+    text = (
+        f"{result['parameters'] / 1e6:.0f} M parameters; a pass over {job.residues} residues is "
+        f"{result['flops_a_pass']:.2e} operations and took {result['seconds_a_pass']:.3f} s here "
+        f"({result['flops_a_second']:.2e} a second, {result['threads']} threads, {result['device']}).\n"
+        f"{job.states:,} states of {job.passes_a_state} passes: {result['hours']:,.1f} hours here"
+    )
+    lines = [text, *(f"at {e['tera']:g}e12 a second: {e['hours']:.2f} hours" for e in result["elsewhere"])]
+    return result, "\n".join(lines)
+
+
 def bench_heads_command(arguments: argparse.Namespace) -> Answer:
     """`bench heads`: architectures of a head, trained alike."""
     from mi_core.training.head_study import CONTESTANTS, study_heads

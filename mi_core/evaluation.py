@@ -245,6 +245,55 @@ def _scores(guesses: list[MIResult], truths: list[MIResult]) -> Row:
     return {**values, "rmse": round(score.rmse, 5), "states": len(truths), "pairs": score.pairs}
 
 
+def bench_cut(
+    model: Model,
+    starts: Mapping[str, Tensor],
+    source: MISource,
+    *,
+    per_run: int = 6,
+    mass: float = 0.99,
+    min_entropy: float = 0.05,
+    tick: Tick = quiet,
+) -> Row:
+    """How many passes cutting saves on the states that MI-guided decoding (.1, 1) meets, and what it may cost.
+
+    Args:
+        starts: boards (S, 81) by what they are.
+        per_run: states of each run at most, at equal distances, the first among them.
+        mass, min_entropy: of `mi_core.probing.probe`.
+    """
+    rows = []
+    for name, boards in starts.items():
+        settings = {"gamma": 0.1, "lam": 1.0}
+        traces = decode(model, boards, "mi-guided", settings, mi_source=source, temperature=1.0)
+        states = [state for trace in traces for state in _spread(trace.states[:-1], per_run)]
+        found = []
+        for k, state in enumerate(states):
+            tick(k, len(states), name)
+            found.append(probe(model, torch.tensor(state), mass=mass, min_entropy=min_entropy))
+        full = [full_passes(int(r.masked.sum()), model.vocab.size) for r in found]
+        widths = [float((r.upper - r.lower)[r.pairs].mean()) for r in found if r.upper is not None and r.pairs.any()]
+        rows.append(
+            {
+                "starts": name,
+                "runs": len(boards),
+                "states": len(states),
+                "open_cells": fmean(float(r.masked.sum()) for r in found),
+                "full_passes": fmean(full),
+                "passes": fmean(r.passes for r in found),
+                "fewer": round(sum(full) / sum(r.passes for r in found), 2),
+                "mean_interval": fmean(widths) if widths else None,
+            }
+        )
+    return {"model": model.name, "mass": mass, "min_entropy": min_entropy, "rows": rows}
+
+
+def _spread(states: Sequence[Any], count: int) -> list[Any]:
+    """`count` of them at equal distances, or all."""
+    step = max(1, -(-len(states) // count))
+    return list(states[::step])
+
+
 def bench_speed(
     model: Model, fast: Model, head: MIHead, puzzles: Tensor, *, repeats: int = 3, tick: Tick = quiet
 ) -> Row:

@@ -10,6 +10,7 @@ from mi_core import catalog
 from mi_core.errors import FormatError, InputError
 from mi_core.evaluation import (
     Contestant,
+    bench_cut,
     bench_estimator,
     bench_generate,
     bench_speed,
@@ -95,6 +96,24 @@ def test_speeds_are_ratios_of_the_same_jobs(monkeypatch: pytest.MonkeyPatch) -> 
     assert row["probing_over_plain_loop"] == row["low_precision_over_plain_loop"] == 1.0
     assert row["puzzles_passes"] <= 10 and row["puzzles_open_cells"] == 1 and row["default_over_plain_loop"] >= 1
     assert row["low_precision_largest_difference"] == 0
+
+
+def test_cut_counts_what_is_not_tried() -> None:
+    """An untrained network is unsure everywhere: a high mass saves little, a low one most, and 1 nothing."""
+    torch.manual_seed(0)
+    network = SudokuNetwork(SudokuConfig(n_layers=1, width=8, n_heads=1, feedforward=8))
+    model = SudokuModel(network)
+    head = build_head(config_for("paper", model(torch.full((1, 81), 9))))
+    grid = from_digits(next(iter(Solver().solutions(to_digits(TWO_WAYS), limit=1))))
+    grid[[3, 40, 50]] = VOCAB.mask_id
+    uncut, cut = (
+        bench_cut(model, {"x": grid[None]}, HeadSource(head), per_run=2, mass=mass, min_entropy=0.0)["rows"][0]
+        for mass in (1.0, 0.3)
+    )
+    assert uncut["fewer"] == 1.0 and uncut["passes"] == uncut["full_passes"] <= 1 + 3 * 9
+    assert uncut["mean_interval"] == pytest.approx(0, abs=1e-9)
+    assert cut["full_passes"] == uncut["full_passes"] and cut["fewer"] > 1.5 and cut["mean_interval"] > 0
+    assert cut["fewer"] == pytest.approx(cut["full_passes"] / cut["passes"], abs=0.01)
 
 
 class _Counting(SudokuModel):

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from mi_core.cli import main
-from mi_core.errors import UnknownName
+from mi_core.errors import SettingError, UnknownName
 from mi_core.head import config_for
 from mi_core.models.exact import ExactModel, chain
+from mi_core.training.cost import Job, hours_at, measure
 from mi_core.training.head import features_of
 from mi_core.training.head_study import CONTESTANTS, LowRankHead, study_heads
 from mi_core.training.labels import LabelRecipe, LabelSet, read_labels, shard_bytes, shard_path, write_shard
@@ -73,3 +74,19 @@ def test_the_command_prints_a_row_a_head(capsys: pytest.CaptureFixture[str], fol
     assert row["name"] == "paper" and row["seconds"] > 0
     assert main([*command[:4], "--labels", "none-here"]) == 1
     assert "There are no labels in none-here" in capsys.readouterr().err
+
+
+def test_the_cost_is_counted_and_scales_as_it_should(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass costs two operations a weight and token, and half the rate takes twice the time."""
+    monkeypatch.setattr("mi_core.training.cost.time.perf_counter", iter(range(100)).__next__)
+    job = Job(states=10, residues=50, positions=3, epochs=2)
+    found = measure(64, 2, job, batch=4)
+    assert found["passes_a_state"] == 61 and found["passes"] == 610 and found["seconds_a_pass"] == 0.25
+    weights = found["parameters"] - 64 * 64  # the embedding is looked up, not multiplied
+    assert 1 < found["flops_a_pass"] / (2 * weights * 52) < 1.3, "attention comes on top"
+    assert found["hours"] == pytest.approx(10 * (61 + 2) * 0.25 / 3600)
+    rate = found["flops_a_second"]
+    assert hours_at(rate / 2, found["flops_a_pass"], job) == pytest.approx(2 * found["hours"])
+    assert found["hours_all_positions"] == pytest.approx(10 * (1 + 50 * 20 + 2) * 0.25 / 3600)
+    with pytest.raises(SettingError, match="at least 1"):
+        Job(states=0)
