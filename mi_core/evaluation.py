@@ -272,7 +272,7 @@ def bench_cut(
             tick(k, len(states), name)
             found.append(probe(model, torch.tensor(state), mass=mass, min_entropy=min_entropy))
         full = [full_passes(int(r.masked.sum()), model.vocab.size) for r in found]
-        widths = [float((r.upper - r.lower)[r.pairs].mean()) for r in found if r.upper is not None and r.pairs.any()]
+        widths = [width for r in found if (width := _width(r)) is not None]
         rows.append(
             {
                 "starts": name,
@@ -286,6 +286,13 @@ def bench_cut(
             }
         )
     return {"model": model.name, "mass": mass, "min_entropy": min_entropy, "rows": rows}
+
+
+def _width(result: MIResult) -> float | None:
+    """Mean width of the certified interval of an open pair, nats; None without pairs."""
+    if result.lower is None or result.upper is None or not bool(result.pairs.any()):
+        return None
+    return float((result.upper - result.lower)[result.pairs].mean())
 
 
 def _spread(states: Sequence[Any], count: int) -> list[Any]:

@@ -27,7 +27,7 @@ frame.setup(
 protein = protein_choice.choose()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     name = protein_models.choose(protein)
-    masked = protein_strip.pattern(protein)
+    masked = protein_strip.pattern(protein, protein_models.start_mask(name))
 protein_strip.fault()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     choice = protein_view.controls(name)

@@ -24,7 +24,7 @@ frame.setup(
 protein = protein_choice.choose()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     name = protein_models.choose(protein)
-    masked = protein_strip.pattern(protein)
+    masked = protein_strip.pattern(protein, protein_models.start_mask(name))
 protein_strip.fault()
 state = state_of(protein, masked)
 who, model = protein_models.load(name, protein_models.kept_weights(name), protein)

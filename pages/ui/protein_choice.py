@@ -16,7 +16,6 @@ from pages.ui.address import keep, recall
 
 START = "bpti"
 UPLOAD_MB = 10
-START_MASK = "ratio:.5"
 
 
 def choose() -> Protein:
@@ -187,5 +186,5 @@ def _forget_upload() -> None:
 
 def _new_protein() -> None:
     """Numbers of another protein mean other residues."""
-    st.session_state["pr_mask"] = START_MASK
+    st.session_state["pr_mask"] = protein_models.start_mask(st.session_state.get("pr_model", ""))
     keep("pr_pin", "")

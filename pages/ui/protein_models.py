@@ -50,6 +50,7 @@ OF_EXAMPLE = {
     "nanobody": "antiberty",
 }  # what speaks first of an example; of any other protein the small model of any
 ANY = "esmc-mini"
+HALF, ALL = "ratio:.5", "all"
 PUBLISHED = ("esmc_300m", "esmc_600m")
 FAILED = "pr_failed"  # what could not be loaded, and why: it is not tried again at every rerun
 
@@ -68,6 +69,11 @@ def follow(example: str) -> None:
     """Another example was chosen: unless the user picked a model for every protein, its own speaks."""
     if st.session_state.get("pr_model") in (*OF_EXAMPLE.values(), ANY):
         st.session_state["pr_model"] = _first(example)
+
+
+def start_mask(name: str) -> str:
+    """What is masked of a new protein: for a family's model, which needs no context and no time, everything."""
+    return ALL if name in FAMILIES else HALF
 
 
 def choose(protein: Protein) -> str:

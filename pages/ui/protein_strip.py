@@ -6,18 +6,18 @@ from mi_core.errors import MiCoreError
 from mi_core.protein_view import Protein, find_label, mask_of, read_mask, write_mask
 from mi_core.shapes import MaskRow
 from pages.ui.address import keep, recall
-from pages.ui.protein_choice import START_MASK
+from pages.ui.protein_models import ALL, HALF
 from pages.ui.widgets import event, latest
 
 KEY = "pr_bench"
 SEEN = "pr_seen"
-PATTERNS = {"Half": START_MASK, "All": "all", "None": "none"}
+PATTERNS = {"Half": HALF, "All": ALL, "None": "none"}
 
 
-def pattern(protein: Protein) -> MaskRow:
-    """Draw the pattern field and its shortcuts; which residues are masked, (N,)."""
+def pattern(protein: Protein, first: str) -> MaskRow:
+    """Draw the pattern field and its shortcuts; which residues are masked, (N,): at first, `first`."""
     state = st.session_state
-    state.setdefault("pr_mask", st.query_params.get("pr_mask", START_MASK))
+    state.setdefault("pr_mask", st.query_params.get("pr_mask", first))
     text = st.text_input(
         "Masked residues",
         key="pr_mask",
@@ -43,7 +43,7 @@ def fault() -> None:
 
 
 def _last_good(protein: Protein) -> MaskRow:
-    for text in (st.session_state.get("pr_mask_good", ""), START_MASK):
+    for text in (st.session_state.get("pr_mask_good", ""), HALF):
         try:
             return read_mask(text, protein)
         except MiCoreError:
