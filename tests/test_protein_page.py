@@ -255,3 +255,10 @@ def test_a_linear_model_of_a_family_shows_its_truth_at_once():
     app.selectbox(key="pr_example").select("ubiquitin").run()
     assert not app.exception and bench(app)["truth"] is None
     assert "does not look like the family of model family-kunitz" in app.warning[0].value
+
+
+def test_every_model_says_who_speaks():
+    from mi_core.catalog import FAMILIES
+    from pages.ui.protein_models import MODELS, SPEAKING
+
+    assert set(MODELS) == {*SPEAKING, *FAMILIES}

@@ -195,8 +195,8 @@ def explain(asked: Asked) -> None:
     elif asked.tuned == TUNED_ESMC:
         st.caption(
             "**ESM-C mini, tuned to Kunitz inhibitors** is the small model of any protein after a short training on "
-            "one family, of which BPTI is a member. The map should gain pairs that touch in the fold; risen pairs are "
-            "drawn on the structure."
+            "one family, of which BPTI is a member. The map should gain pairs that touch in the fold. On the structure "
+            "solid blue lines join pairs whose MI rose most, dashed ones those whose MI fell most."
         )
     else:
         st.caption(

@@ -11,7 +11,7 @@ from pages.ui.protein_payload import structure
 
 LAYERS = {"reward": "Reward", "kl": "KL", "entropy": "Entropy of q", "q": "q of each token"}
 LEAST = {"reward": 0.01, "kl": 0.001, "map": 0.005}  # nats; where nothing moved, noise must not be blown up
-DRAWN = 30  # strongest risen pairs that a protein's map and structure mark
+DRAWN = 15  # pairs of either kind that a protein's structure joins
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +122,10 @@ def _change(change: MIChange) -> dict[str, Any]:
 
 
 def _strong(change: MIChange) -> list[tuple[int, int, bool]]:
-    """The pairs that moved most, of those beyond the noise floors, and whether they rose."""
-    return [(i, j, value > 0) for i, j, value, real in change.top_pairs(DRAWN) if real]
+    """The pairs that rose and those that fell most, of those beyond the noise floors, and whether they rose."""
+    moved = [(i, j, value) for i, j, value, real in change.top_pairs(int(change.tuned.pairs.sum())) if real]
+    risen, fallen = ([(i, j, up) for i, j, value in moved if (value > 0) == up][:DRAWN] for up in (True, False))
+    return risen + fallen
 
 
 def pair_rows(shown: Shown, count: int = 15, *, pin: int | None = None) -> list[dict[str, Any]]:
