@@ -27,10 +27,10 @@ MODELS = {
 }
 SPEAKING = {
     "esmc-mini": "**ESM-C mini** speaks: a small model of any protein that ships with the explorer. It knows which "
-    "residues are likely where, and next to nothing of which touch: for that take a model of one family, or ESM-C 300M.",
+    "residues are likely where, and next to nothing of which touch: for that take a family's model, or ESM-C 300M.",
     "esmc-mini-kunitz": "**ESM-C mini, tuned to Kunitz inhibitors** speaks: the small model of any protein after a "
-    "short training on the family of BPTI. With two fifths of BPTI shown, 7 in 10 of its 29 strongest pairs touch (mean "
-    "of 24 masks; chance 1 in 12; before the tuning, none).",
+    "short training on the family of BPTI. With two fifths of BPTI shown, 7 in 10 of its 29 strongest pairs touch "
+    "(mean of 24 masks; chance 1 in 12; before the tuning, none).",
     "esmc-kunitz": "**ESM-C Kunitz** speaks: a small model that ships with the explorer, trained on one family alone, "
     "Kunitz inhibitors such as BPTI; of other proteins it knows nothing. It is a first, short training: of its 26 "
     "strongest pairs on BPTI half touch, where chance gives a tenth and direct coupling analysis 7 in 10. Its "
