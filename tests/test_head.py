@@ -9,7 +9,7 @@ from mi_core import catalog
 from mi_core.errors import InputError, UnknownName
 from mi_core.head import VARIANTS, HeadConfig, build_head, config_for, estimate, predict
 from mi_core.models import exact
-from mi_core.models.protocol import Model
+from mi_core.models.protocol import Model, ModelOutput
 from mi_core.probing import probe
 from mi_core.sudoku.board import parse
 from mi_core.sudoku.presets import PRESETS
@@ -83,3 +83,10 @@ def test_a_head_of_another_model_is_refused() -> None:
         estimate(table, build_head(HeadConfig("paper", 128, 9)), torch.tensor([2, 2, 2]))
     with pytest.raises(UnknownName, match="head variant"):
         HeadConfig("huge", 128, 9)
+
+
+@pytest.mark.parametrize(("width", "vocabulary", "millions"), [(128, 9, 0.10), (960, 20, 0.81)])
+def test_the_papers_head_has_the_papers_size(width: int, vocabulary: int, millions: float) -> None:
+    output = ModelOutput(torch.zeros(1, 2, vocabulary), torch.zeros(1, 2, width))
+    head = build_head(config_for("paper", output))
+    assert sum(p.numel() for p in head.parameters()) / 1e6 == pytest.approx(millions, abs=0.005)

@@ -9,7 +9,7 @@ from mi_core.errors import MiCoreError
 from mi_core.report import LIKELIHOODS, read_record
 from pages.ui import likelihood
 
-TITLES = {"toy": "Toy table", "sudoku": "Sudoku", "kunitz": "Protein: ESM-C Kunitz"}
+TITLES = {"toy": "Toy table", "sudoku": "Sudoku", "kunitz": "Protein, ESM-C"}
 
 
 @st.cache_data(show_spinner=False)
@@ -37,7 +37,7 @@ def show() -> None:
         with column:
             result = record["result"]
             values = {entry["method"]: entry["variance_per_pass"] for entry in result["methods"]}
-            title = f"{TITLES[name]}, {result['targets']} tokens scored"
+            title = f"{TITLES[name]}, {result['targets']} tokens"
             likelihood.variance_bars(
                 values, title, f"li_record_{name}", f"{title}: variance of one pass by method.", height=270
             )
