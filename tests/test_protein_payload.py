@@ -92,6 +92,8 @@ def test_colour_limits_are_fixed_unless_asked_otherwise(ubiquitin):
         look = Look(scale=name, corrected=False)
         assert payload.scale(weak, look) == payload.scale(strong, look)
     assert payload.scale(strong, Look(scale="own", corrected=False))["high"] == pytest.approx(0.4)
+    rounded = [payload.scale(s, Look(corrected=False))["high"] for s in (weak, strong, shown(ubiquitin, [2, 14], {}))]
+    assert rounded == [0.1, 0.5, 0.001]
 
 
 def test_the_structure_maps_residues_to_positions(ubiquitin):

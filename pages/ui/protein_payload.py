@@ -28,7 +28,8 @@ from mi_core.results import MIResult
 from mi_core.shapes import MaskRow
 
 VIEWS = {"contacts": "MI and contacts", "estimate": "Truth and estimate"}
-SCALES = {"middle": "0.05", "small": "0.01", "ln2": "ln 2", "own": "This map"}
+SCALES = {"steps": "Round, as it fits", "small": "0.01", "middle": "0.05", "ln2": "ln 2", "own": "This map"}
+ROUND = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # nats; models differ by powers of ten
 SPANS = {"all": "All, 6 and more", "short": "Short, 6 to 11", "medium": "Medium, 12 to 23", "long": "Long, 24 and more"}
 MOST_LINES = 150  # more of them make the 3D view slow
 STEPS = 65535
@@ -40,7 +41,7 @@ class Look:
     """How maps and pairs are shown; keys of VIEWS, SCALES and SPANS."""
 
     view: str = "contacts"
-    scale: str = "middle"
+    scale: str = "steps"
     span: str = "all"
     definition: str = "beta"
     corrected: bool = True
@@ -180,7 +181,10 @@ def scale(shown: Shown, look: Look) -> dict[str, Any]:
     if look.scale in fixed:
         return {"high": fixed[look.scale], "label": f"{what}; fixed limit"}
     tops = [pair_scores(r, corrected=look.corrected)[r.pairs] for r in (shown.truth, shown.estimate) if r is not None]
-    high = max([0.001, *(float(values.max()) for values in tops if len(values))])
+    high = max([ROUND[0], *(float(values.max()) for values in tops if len(values))])
+    if look.scale == "steps":
+        limit = next(step for step in ROUND if step >= high)  # no MI of 20 symbols is above 3 nats
+        return {"high": limit, "label": f"{what}; a round limit"}
     return {"high": high, "label": f"{what}; up to this map's maximum"}
 
 
