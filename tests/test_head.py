@@ -1,13 +1,14 @@
 """The MI head: symmetry, bounds, both variants, and the shipped weights on states that no one trained on."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from mi_core import catalog
 from mi_core.errors import InputError, UnknownName
-from mi_core.head import VARIANTS, HeadConfig, build_head, config_for, estimate, predict
+from mi_core.head import VARIANTS, HeadConfig, build_head, config_for, estimate, last_maps, predict
 from mi_core.models import exact
 from mi_core.models.protocol import Model, ModelOutput
 from mi_core.probing import probe
@@ -90,3 +91,15 @@ def test_the_papers_head_has_the_papers_size(width: int, vocabulary: int, millio
     output = ModelOutput(torch.zeros(1, 2, vocabulary), torch.zeros(1, 2, width))
     head = build_head(config_for("paper", output))
     assert sum(p.numel() for p in head.parameters()) / 1e6 == pytest.approx(millions, abs=0.005)
+
+
+def test_a_head_reads_the_attention_of_the_last_blocks_and_of_no_other_model() -> None:
+    maps = tuple(torch.full((1, 3, 3, 3), float(k)) for k in range(3))
+    output = ModelOutput(torch.zeros(1, 3, 9), torch.zeros(1, 3, 16), attention=maps)
+    read = [[float(w[0, 0, 0, 0]) for w in last_maps(output, most)] for most in (0, 2, 3, 5, 6, 9, 99)]
+    assert read == [[], [], [2], [2], [1, 2], [0, 1, 2], [0, 1, 2]]
+    board = catalog.load_model("sudoku")
+    seen = board(torch.full((1, 81), 9))
+    head = build_head(replace(config_for("marginals", seen), attention=31))
+    with pytest.raises(InputError, match="trained for"):
+        predict(head, board, torch.full((1, 81), 9), seen)
