@@ -292,8 +292,8 @@ def test_a_real_ray_cluster_that_loses_a_worker_writes_the_same_shards(tmp_path:
         "--shards", "6", "--engine", "ray", "--workers", "2",
     ]  # fmt: skip
     with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}) as driver:
-        killed = kill_one_at_work(driver, seconds=120)
-        assert driver.wait(timeout=180) == 0
+        killed = kill_one_at_work(driver, seconds=240)
+        assert driver.wait(timeout=300) == 0
     assert killed, "no worker was seen at work"
     for number in range(6):
         assert shard_path(tmp_path / "l", number).read_bytes() == content(number)
