@@ -236,7 +236,8 @@ def entries() -> list[Entry]:
         what, kind = ("neural estimate in one pass", HEAD_KIND)
         if variant == QUANTILES:
             what, kind = ("its quantiles, on top of the marginals head", QUANTILE_KIND)
-        found.append(_from_file(f"sudoku/head-{variant}", "estimator", what, head_file("sudoku", variant), kind))
+        models = [name for name in ("sudoku", *OWN_ESMC) if name == "sudoku" or head_file(name, variant).is_file()]
+        found += [_from_file(f"{m}/head-{variant}", "estimator", what, head_file(m, variant), kind) for m in models]
     what = "MI of two columns of samples, with its interval"
     found.append(_from_file("samples/set-attention", "estimator", what, SET_ATTENTION_FILE, SET_KIND))
     what = "pointwise MI of drawn tokens, in one pass"

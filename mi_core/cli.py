@@ -110,7 +110,7 @@ def _models(arguments: argparse.Namespace) -> Answer:
     for entry in found:
         size = f"{entry.parameters / 1e6:.2f} M" if entry.parameters else "-"
         state = "available" if entry.available else f"missing: {entry.note}"
-        lines.append(f"{entry.name:24} {entry.kind:10} {size:>8}  {entry.summary} [{entry.source}] {state}")
+        lines.append(f"{entry.name:27} {entry.kind:10} {size:>8}  {entry.summary} [{entry.source}] {state}")
     return [vars(entry) for entry in found], "\n".join(lines)
 
 

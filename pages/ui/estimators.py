@@ -26,7 +26,7 @@ RECORDS = {
     "ESM-C Kunitz, stored": "estimators_esmc-kunitz.json",
 }
 OWN = "A state of your own"
-PROTEINS = ("esmc-mini", "esmc-kunitz", "antiberty", "esmc_300m", "esmc_600m")
+PROTEINS = ("esmc-mini", "esmc-mini-kunitz", "esmc-kunitz", "antiberty", "esmc_300m", "esmc_600m")
 START_BOARD = "rectangle"
 START_PROTEIN = "bpti"
 START_MASK = "10-30"
