@@ -36,14 +36,7 @@ def bench_family_tuning(
         case: a member of the family whose structure is known.
         members, others: letters; rewards are nats a residue, each from one chain that both models share.
     """
-    own = case.members(1)
-    size = len(case.truth.resolved)
-
-    def mapped(one: Model) -> PairMatrix:
-        told = lambda done, total: tick(done, total, f"MI, {one.name}")  # noqa: E731
-        return mean_map(one, own, size, recipe, progress=told)[0]
-
-    before, after = mapped(reference), mapped(model)
+    before, after = (_map(one, case, recipe, tick) for one in (reference, model))
     maps = {"reference": before, "tuned": after, "risen": after - before}
     hidden = torch.full_like(case.tokens, VOCAB.mask_id)
     same = differential.mi_change(reference, reference, hidden, mass=recipe.mass)
@@ -67,6 +60,13 @@ def bench_family_tuning(
             "least_entropy_of_q": float(shift.entropy.min()),
         },
     }
+
+
+def _map(model: Model, case: Case, recipe: MapRecipe, tick: Tick) -> PairMatrix:
+    def told(done: int, total: int) -> None:
+        tick(done, total, f"MI, {model.name}")
+
+    return mean_map(model, case.members(1), len(case.truth.resolved), recipe, progress=told)[0]
 
 
 def _rewards(model: Model, reference: Model, sequences: Sequence[str], what: str, tick: Tick) -> dict[str, Any]:
