@@ -12,6 +12,8 @@ from mi_core.errors import InputError, SettingError
 from mi_core.evaluation import Contestant, SourceOf
 from mi_core.generation import bench_generation
 from mi_core.head import MIHead
+from mi_core.models.family import FamilyModel
+from mi_core.models.placed import place
 from mi_core.models.protocol import Model
 from mi_core.proteins.structure import read_structure
 
@@ -56,7 +58,9 @@ def bench_contacts_command(arguments: argparse.Namespace, model: Model, head: MI
             bar(done, total, name)
 
         recipe = MapRecipe(arguments.masks, arguments.ratio, arguments.mass, arguments.seed, arguments.rows)
-        rows += bench_contacts(model, case, recipe, head=head, progress=show)
+        # Without an alignment nobody says in which columns the residues lie.
+        asked = place(model, case.tokens) if isinstance(model, FamilyModel) and case.family is None else model
+        rows += bench_contacts(asked, case, recipe, head=head, progress=show)
     lines = ["family        L  route            APC    L/5   L/2     L  chance"]
     for row in rows:
         scores = "".join(f"{row[key]:6.2f}" for key in ("p_l5", "p_l2", "p_l", "chance"))

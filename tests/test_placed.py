@@ -1,5 +1,6 @@
 """A family's model on sequences of any length: it says of their residues what it says of its columns."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,13 @@ def test_each_example_is_spoken_of_by_the_model_that_knows_it() -> None:
     app.selectbox(key="pr_model").select("esmc-kunitz").run()
     app.selectbox(key="pr_example").select("sh3").run()
     assert app.selectbox(key="pr_model").value == "esmc-kunitz", "what the user picked stays"
+
+
+def test_contacts_of_a_structure_without_an_alignment(capsys: pytest.CaptureFixture[str]) -> None:
+    """Members of two families whose structures the models never saw: most of the strongest pairs touch."""
+    for family, name in (("family-sh3", "sh3"), ("family-pdz", "pdz")):
+        path = str(PRESETS[name].path)
+        command = ["bench", "protein", "--model", family, "--structure", path, "--masks", "1", "--ratio", "1"]
+        assert main([*command, "--json"]) == 0
+        best, *_ = json.loads(capsys.readouterr().out)
+        assert best["route"] == "probing" and best["apc"] and best["p_l5"] > 0.6 > 4 * best["chance"]
