@@ -21,7 +21,7 @@ from pages.ui import mutations, tuning_payload
 from pages.ui.tuning_payload import Shown
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
-SMALL = {"wt_given": "90", "wt_passes": "128"}
+SMALL = {"wt_given": "90", "wt_passes": "128", "wt_against_sudoku": "711"}  # another grid would open most cells
 
 
 def open_page(**query: str) -> AppTest:
