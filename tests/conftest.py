@@ -17,18 +17,11 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis.settings.load_profile("repeatable")
 
 
-SECOND_BROWSER = {"test_browser_decoder", "test_browser_lab"}
-
-
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A worker takes whole modules, so that their fixtures are made once; two have a browser and a server, since those
-    tests wait more than they work, and one worker with all of them would be the last to end.
-    """
+    """A worker takes whole modules, so that their fixtures are made once; one worker has the browser and the server."""
     for item in items:
-        group = item.nodeid.partition("::")[0]
-        if item.get_closest_marker("browser"):
-            group = "second browser" if item.path.stem in SECOND_BROWSER else "browser"
+        group = "browser" if item.get_closest_marker("browser") else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))
 
 
