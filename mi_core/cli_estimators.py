@@ -7,16 +7,14 @@ from typing import Any
 
 from torch import Tensor
 
-from mi_core.catalog import OWN_ESMC
-from mi_core.errors import InputError, SettingError
+from mi_core.cli_labels import add_alignments, held_out_states
+from mi_core.errors import SettingError
 from mi_core.estimators import ESTIMATORS, Task, get_estimator
 from mi_core.estimators.registry import HeadOf
 from mi_core.estimators.study import study
-from mi_core.models.esmc import KIND as ESMC_KIND
 from mi_core.models.protocol import Model
 from mi_core.results import MIResult
 from mi_core.sudoku.board import VOCAB
-from mi_core.weights import read_header
 
 Answer = tuple[Any, str]
 UNSEEN_SEED = 90_001  # the shipped heads' labels began at 7,000
@@ -44,9 +42,7 @@ def describe_states(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--states", type=int, default=48, help="unseen states, where --input names none")
     parser.add_argument("--seed", type=int, default=UNSEEN_SEED, help="of these states, or of a mask that is drawn")
     parser.add_argument("--fasta", type=Path, help="sequences to hide residues of, for a protein model")
-    parser.add_argument(
-        "--alignment", type=Path, help="the one a family model was trained on: what was held out of it is taken"
-    )
+    add_alignments(parser, "or hide residues of its sequences that `train` holds out")
 
 
 def unseen_states(arguments: argparse.Namespace, model: Model) -> list[Tensor]:
@@ -55,34 +51,22 @@ def unseen_states(arguments: argparse.Namespace, model: Model) -> list[Tensor]:
 
     Raises:
         SettingError: fewer than one state.
-        InputError: a protein model without sequences, or a model whose weight file does not say what was held out.
+        InputError: a protein model without sequences.
     """
     from mi_core.training.labels import SHARD, LabelRecipe, label_states, shard_states
+    from mi_core.training.protein_data import sequences_in
 
     count: int = arguments.states
     if count < 1:
         raise SettingError(f"--states must be at least 1, got {count}.")
     if model.vocab is VOCAB:
         return list(label_states(model, count, seed=arguments.seed)[0])
-    recipe = LabelRecipe(model.name, seed=arguments.seed, sequences=_sequences(arguments))
+    if arguments.alignment:
+        return held_out_states(arguments, model)
+    given = tuple(sequences_in(arguments.fasta)) if arguments.fasta else ()
+    recipe = LabelRecipe(model.name, seed=arguments.seed, sequences=given)
     shards = range(-(-count // SHARD))
     return [state for number in shards for state in shard_states(model, recipe, number)[0]][:count]
-
-
-def _sequences(arguments: argparse.Namespace) -> tuple[str, ...]:
-    from mi_core.training.protein_data import corpus_of, sample_of, sequences_in
-
-    if arguments.alignment is None:
-        return tuple(sequences_in(arguments.fasta)) if arguments.fasta else ()
-    path = arguments.weights or OWN_ESMC.get(arguments.model, ("", Path(arguments.model)))[1]
-    try:
-        split = read_header(path, ESMC_KIND).training["data"]["seed"]
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{path.name} does not say which sequences were held out; give others with --fasta."
-        ) from error
-    _, held = corpus_of([arguments.alignment], seed=split)
-    return tuple(sample_of(held, 1000, seed=arguments.seed))
 
 
 def bench_estimators_command(

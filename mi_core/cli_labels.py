@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from mi_core import catalog
-from mi_core.cli_output import at_least_one, log
+from mi_core.cli_output import at_least_none, at_least_one, log
 from mi_core.errors import InputError
 from mi_core.models.protocol import Model
 from mi_core.sudoku.board import VOCAB as BOARD
@@ -29,6 +29,8 @@ def make_labels_command(arguments: argparse.Namespace) -> Answer:
         arguments.mass,
         arguments.positions,
         _sequences(arguments),
+        arguments.longest,
+        arguments.flank,
     )
     made = make_shards(
         recipe,
@@ -44,24 +46,24 @@ def make_labels_command(arguments: argparse.Namespace) -> Answer:
 
 
 def _sequences(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """Those of `--fasta`, or what `train` trains on of the alignments."""
+    """What `train` trains on of the alignments, and those of `--fasta`."""
     from mi_core.training.protein_data import sequences_in
 
-    if arguments.fasta and arguments.alignment:
-        raise InputError("Name sequences with --fasta or alignments with --alignment, not both.")
+    found: tuple[str, ...] = ()
     if arguments.alignment:
-        return _of_alignments(arguments, catalog.load_model(arguments.model, weights=arguments.weights), trained=True)
-    return tuple(sequences_in(arguments.fasta)) if arguments.fasta else ()
+        model = catalog.load_model(arguments.model, weights=arguments.weights)
+        found = _of_alignments(arguments, model, trained=True, most=arguments.sequences)
+    return found + (tuple(sequences_in(arguments.fasta)[: arguments.sequences]) if arguments.fasta else ())
 
 
-def _of_alignments(arguments: argparse.Namespace, model: Model, *, trained: bool) -> tuple[str, ...]:
+def _of_alignments(arguments: argparse.Namespace, model: Model, *, trained: bool, most: int = _MOST) -> tuple[str, ...]:
     """What `train` trains on or holds out of `--alignment`, of the model's own length if it has one."""
     from mi_core.training.labels import LONGEST
     from mi_core.training.protein_data import SHORTEST, alignments_in, reference_of
 
     lengths = (model.length, model.length) if model.length else (SHORTEST, LONGEST)
     files = alignments_in(arguments.alignment)
-    found = tuple(reference_of(files, _MOST, lengths, seed=arguments.split, trained=trained))
+    found = tuple(reference_of(files, most, lengths, seed=arguments.split, trained=trained))
     if not found:
         raise InputError(f"No sequence of these alignments has the {model.length} residues that {model.name} takes.")
     return found
@@ -71,7 +73,7 @@ def describe_held_out(parser: argparse.ArgumentParser) -> None:
     """The options of `bench estimator` beside those of the model."""
     parser.add_argument("--states", type=at_least_one, default=100)
     parser.add_argument("--seed", type=int, default=90_001)
-    _add_alignments(parser, "the states are of its sequences that `train` holds out")
+    add_alignments(parser, "the states are of its sequences that `train` holds out")
 
 
 def held_out_states(arguments: argparse.Namespace, model: Model) -> list[Tensor]:
@@ -88,12 +90,17 @@ def held_out_states(arguments: argparse.Namespace, model: Model) -> list[Tensor]
         raise InputError("States of a protein model are held-out sequences; name alignments with --alignment.")
     sequences = _of_alignments(arguments, model, trained=False)
     shards = range(-(-arguments.states // SHARD))
-    return [state for k in shards for state in protein_states(sequences, k, seed=arguments.seed)][: arguments.states]
+    return [
+        state for k in shards for state in protein_states(sequences, k, seed=arguments.seed, flank=arguments.flank)
+    ][: arguments.states]
 
 
-def _add_alignments(parser: argparse.ArgumentParser, text: str) -> None:
+def add_alignments(parser: argparse.ArgumentParser, text: str) -> None:
+    """The options that say which sequences of alignments states are made of."""
     parser.add_argument("--alignment", type=Path, action="append", default=[], help=text)
     parser.add_argument("--split", type=int, default=1, help="the seed of `train`, so that the same are held out")
+    around = "random residues at most before and behind half of the sequences, as around a domain"
+    parser.add_argument("--flank", type=at_least_none, default=0, help=around)
 
 
 def train_head_command(arguments: argparse.Namespace) -> Answer:
@@ -237,12 +244,14 @@ def _origin(folder: Path, is_sudoku: bool) -> dict[str, Any]:
 def describe_labels(parser: argparse.ArgumentParser) -> None:
     """The options of `labels` beside those of the model."""
     from mi_core.training.label_farm import ENGINES
-    from mi_core.training.labels import LABEL_SEED, PROBED
+    from mi_core.training.labels import LABEL_SEED, LONGEST, PROBED
 
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards; a started one is gone on with")
     parser.add_argument("--shards", type=at_least_one, default=16, help="shards of 64 states")
     parser.add_argument("--fasta", type=Path, help="sequences whose states are labelled, for a protein model")
-    _add_alignments(parser, "those of its sequences that `train` trains on")
+    add_alignments(parser, "those of its sequences that `train` trains on, drawn as it draws them")
+    parser.add_argument("--sequences", type=at_least_one, default=_MOST, help="at most, of --alignment and of --fasta")
+    parser.add_argument("--longest", type=at_least_one, default=LONGEST, help="residues; a stretch of a longer one")
     parser.add_argument("--workers", type=at_least_one, default=1, help="processes on this machine")
     parser.add_argument("--seed", type=int, default=LABEL_SEED)
     parser.add_argument("--mass", type=float, default=0.995, help="of the tokens tried")

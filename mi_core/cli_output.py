@@ -31,7 +31,20 @@ def at_least_one(text: str) -> int:
     Raises:
         ArgumentTypeError, ValueError: it is not one.
     """
+    return _at_least(1, text)
+
+
+def at_least_none(text: str) -> int:
+    """A whole number from 0, as argparse reads it.
+
+    Raises:
+        ArgumentTypeError, ValueError: it is not one.
+    """
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
     value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    if value < least:
+        raise argparse.ArgumentTypeError(f"must be at least {least}, got {value}")
     return value

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -109,6 +109,28 @@ def chromium(flags: Sequence[str] = CHROMIUM_FLAGS) -> Iterator["BrowserContext"
         )
         yield browser
         browser.close()
+
+
+class Browsers:
+    """At most one Chromium at a time, kept for the next who asks with the same flags: a start takes two seconds."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._flags: Sequence[str] | None = None
+        self._browser: BrowserContext | None = None
+
+    def lend(self, flags: Sequence[str]) -> "BrowserContext":
+        if self._browser is None or self._flags != flags:
+            self.close()
+            self._browser, self._flags = self._open.enter_context(chromium(flags)), flags
+        return self._browser
+
+    def close(self) -> None:
+        self._browser = None
+        self._open.close()
+
+
+BROWSERS = Browsers()
 
 
 @dataclass

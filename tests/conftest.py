@@ -19,10 +19,28 @@ hypothesis.settings.load_profile("repeatable")
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A worker takes whole modules, so that their fixtures are made once; one worker has the browser and the server."""
+    """A worker takes whole modules, so that their fixtures are made once; one worker has the browser and the server.
+
+    The browser's tests begin first, since they take longest, then the modules with slow tests.
+    """
+    slow = {_module(item) for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (not item.get_closest_marker("browser"), _module(item) not in slow))
     for item in items:
-        group = "browser" if item.get_closest_marker("browser") else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group("browser" if item.get_closest_marker("browser") else _module(item)))
+
+
+def _module(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The browser is there as long as tests with a browser follow each other: beside it asyncio.run() fails."""
+    if not item.get_closest_marker("browser"):
+        driver.BROWSERS.close()
+
+
+def pytest_sessionfinish() -> None:
+    driver.BROWSERS.close()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,10 +68,9 @@ def app_url(needs_browser: None) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module")  # not the session: while it lives, asyncio.run() fails in this thread
-def chromium(needs_browser: None) -> "Iterator[BrowserContext]":
-    with driver.chromium() as browser:
-        yield browser
+@pytest.fixture
+def chromium(needs_browser: None) -> "BrowserContext":
+    return driver.BROWSERS.lend(driver.CHROMIUM_FLAGS)
 
 
 @pytest.fixture

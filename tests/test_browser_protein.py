@@ -3,17 +3,14 @@
 import csv
 import io
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
-from unittest import mock
 
 import pytest
 
 from tests import browser as driver
 from tests.browser import settle
-from tests.protein_models import save_tiny_esmc
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -26,36 +23,26 @@ NO_WEBGL = ["--disable-gpu", "--disable-webgl", "--disable-webgl2", "--disable-3
 SLOW = 180_000  # ms; the first visit loads everything, and the machine may be busy
 
 
-@pytest.fixture(scope="module")
-def address(needs_browser: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The explorer with a tiny model as the one that ships."""
-    assets = tmp_path_factory.mktemp("assets")
-    save_tiny_esmc(assets / "models" / "esmc-mini.safetensors")
-    with mock.patch.dict(os.environ, MI_EXPLORER_ASSETS=str(assets)), driver.serve(driver.ROOT / "app.py") as url:
-        yield url
-
-
 @pytest.fixture(scope="module", params=["webgl", "no webgl"])
-def visitor(request: pytest.FixtureRequest, address: str) -> "Iterator[tuple[Callable[..., Page], bool]]":
+def visitor(request: pytest.FixtureRequest, app_url: str) -> "Iterator[tuple[Callable[..., Page], bool]]":
     """Opens the page, loaded and settled; and whether its browser has WebGL."""
     webgl = request.param == "webgl"
     flags = driver.CHROMIUM_FLAGS if webgl else [f for f in driver.CHROMIUM_FLAGS if "swiftshader" not in f] + NO_WEBGL
-    with driver.chromium(flags) as chromium:
-        offline = driver.Offline(chromium)
+    offline = driver.Offline(driver.BROWSERS.lend(flags))
 
-        def open_at(path: str = LINK, *, width: int = 1440, dark: bool = False, shows: str = ".residue") -> "Page":
-            offline.close()  # what the last test left open costs time
-            page = offline.page(width=width, height=1000, dark=dark)
-            page.set_default_timeout(SLOW)
-            page.goto(address + path)
-            settle(page, timeout=SLOW / 1000)
-            driver.assert_no_exception(page)
-            expect(page.locator(shows).first).to_be_visible(timeout=SLOW)
-            return page
+    def open_at(path: str = LINK, *, width: int = 1440, dark: bool = False, shows: str = ".residue") -> "Page":
+        offline.close()  # what the last test left open costs time
+        page = offline.page(width=width, height=1000, dark=dark)
+        page.set_default_timeout(SLOW)
+        page.goto(app_url + path)
+        settle(page, timeout=SLOW / 1000)
+        driver.assert_no_exception(page)
+        expect(page.locator(shows).first).to_be_visible(timeout=SLOW)
+        return page
 
-        yield open_at, webgl
-        offline.close()
-        offline.check()
+    yield open_at, webgl
+    offline.close()
+    offline.check()
 
 
 def residue(page: "Page", number: int):

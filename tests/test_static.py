@@ -1,4 +1,4 @@
-"""The tools that read the code without running it: ruff and mypy, as the tests of the repository see them."""
+"""Ruff reads the code; mypy, which takes longer, is a step of its own in .ci/run."""
 
 import subprocess
 import sys
@@ -24,8 +24,3 @@ def test_ruff_finds_nothing():
 
 def test_the_code_is_formatted():
     check("ruff", "format", "--check", ".")
-
-
-@pytest.mark.slow
-def test_the_core_is_typed():
-    check("mypy", "--strict", "mi_core")

@@ -12,6 +12,12 @@ from mi_core.proteins.sequence import AMINO_ACIDS
 NOT_PREDICTED = -100  # what cross_entropy leaves out
 
 
+def random_ends(rng: np.random.Generator, most: int) -> tuple[str, str]:
+    """Residues of any kind as around a domain in its chain: up to `most` at either end, half the time none."""
+    before, behind = rng.integers(most + 1, size=2) * (rng.random() < 0.5)
+    return "".join(rng.choice(list(AMINO_ACIDS), size=before)), "".join(rng.choice(list(AMINO_ACIDS), size=behind))
+
+
 @dataclass(frozen=True)
 class Corpus:
     """Sequences and how often each is drawn."""
@@ -42,9 +48,9 @@ class Corpus:
     def _flanked(
         self, letters: str, columns: NDArray[np.int64], rng: np.random.Generator
     ) -> tuple[str, NDArray[np.int64]]:
-        before, behind = rng.integers(self.flank + 1, size=2) * (rng.random() < 0.5)
-        ends = ["".join(rng.choice(list(AMINO_ACIDS), size=count)) for count in (before, behind)]
-        return ends[0] + letters + ends[1], np.pad(columns, (before, behind), constant_values=NOT_PREDICTED)
+        before, behind = random_ends(rng, self.flank)
+        ends = (len(before), len(behind))
+        return before + letters + behind, np.pad(columns, ends, constant_values=NOT_PREDICTED)
 
     @property
     def column_count(self) -> int:

@@ -31,6 +31,7 @@ from mi_core.probing import probe
 from mi_core.proteins import sequence
 from mi_core.sudoku import generator
 from mi_core.sudoku.board import VOCAB
+from mi_core.training.corpus import random_ends
 from mi_core.training.progress import Cancel, Clock, Report
 from mi_core.training.sudoku_states import GridSet, random_symmetries, training_states
 from mi_core.vocab import Vocab
@@ -39,7 +40,7 @@ SHARD = 64  # states
 PROBED = 12  # positions probed in each state
 LABEL_SEED = 7_000  # of shard 0; none of the shipped puzzle sets uses it
 SEED_STEP = 10  # between the seeds of two shards
-LONGEST = 256  # residues of a protein state; of a longer sequence a random stretch is taken
+LONGEST = 256  # residues of a protein state unless more are asked for
 PAD = -1  # behind the end of a sequence that is shorter than others of its set; 255 in files
 _PAD_IN_FILE = 255
 _BOLDNESS = (0.05, 0.3, 1.0, 3.0)  # gammas of the runs whose states are collected
@@ -73,10 +74,16 @@ class LabelRecipe:
     mass: float = 0.995
     positions: int = PROBED  # probed in each state
     sequences: tuple[str, ...] = ()  # of amino acids; for protein models
+    longest: int = LONGEST  # residues of a state
+    flank: int = 0  # random residues at most before and behind half of the sequences
 
     def __post_init__(self) -> None:
         if not 0 < self.mass <= 1:
             raise SettingError(f"mass must be above 0 and at most 1, got {self.mass}.")
+        if self.longest < 2 or self.flank < 0:
+            raise SettingError(
+                f"A state needs 2 residues and no fewer than 0 at its ends, got {self.longest}, {self.flank}."
+            )
 
 
 def make_labels(
@@ -153,7 +160,7 @@ def shard_states(model: Model, recipe: LabelRecipe, number: int) -> tuple[list[T
         tokens, decoding = label_states(model, SHARD, seed=seed)
         return list(tokens), decoding.numpy()
     if model.vocab is sequence.VOCAB:
-        states = protein_states(recipe.sequences, number, seed=recipe.seed)
+        states = protein_states(recipe.sequences, number, seed=recipe.seed, longest=recipe.longest, flank=recipe.flank)
     elif isinstance(model, ExactModel):
         states = table_states(model, seed=seed)
     else:
@@ -161,10 +168,16 @@ def shard_states(model: Model, recipe: LabelRecipe, number: int) -> tuple[list[T
     return states, np.zeros(len(states), dtype=bool)
 
 
-def protein_states(sequences: Sequence[str], number: int, *, seed: int) -> list[Tensor]:
+def protein_states(
+    sequences: Sequence[str], number: int, *, seed: int, longest: int = LONGEST, flank: int = 0
+) -> list[Tensor]:
     """One shard of sequences, each residue hidden with probability t ~ U[0, 1], at least two in each.
 
     Shard after shard goes through all sequences in a random order, then through all again in another.
+
+    Args:
+        longest: residues; of a longer sequence a random stretch is taken.
+        flank: half of the sequences get up to so many random residues before and behind, as around a domain.
 
     Raises:
         InputError: no sequences.
@@ -176,8 +189,10 @@ def protein_states(sequences: Sequence[str], number: int, *, seed: int) -> list[
     for k in range(number * SHARD, (number + 1) * SHARD):
         again, place = divmod(k, len(sequences))
         chosen = sequences[np.random.default_rng([seed, 1 + again, 0]).permutation(len(sequences))[place]]
-        begin = int(rng.integers(max(0, len(chosen) - LONGEST) + 1))
-        states.append(_hidden_at_random(rng, sequence.VOCAB.encode(chosen[begin : begin + LONGEST]), sequence.VOCAB))
+        begin = int(rng.integers(max(0, len(chosen) - longest) + 1))
+        before, behind = random_ends(rng, flank) if flank else ("", "")
+        letters = before + chosen[begin : begin + longest] + behind
+        states.append(_hidden_at_random(rng, sequence.VOCAB.encode(letters), sequence.VOCAB))
     return states
 
 
