@@ -7,11 +7,12 @@ from typing import Any
 
 from torch import Tensor
 
-from mi_core.cli_labels import add_alignments, held_out_states
+from mi_core.cli_labels import add_alignments, masked_sequences
 from mi_core.errors import SettingError
 from mi_core.estimators import ESTIMATORS, Task, get_estimator
 from mi_core.estimators.registry import HeadOf
 from mi_core.estimators.study import study
+from mi_core.models.exact import ExactModel
 from mi_core.models.protocol import Model
 from mi_core.results import MIResult
 from mi_core.sudoku.board import VOCAB
@@ -53,20 +54,16 @@ def unseen_states(arguments: argparse.Namespace, model: Model) -> list[Tensor]:
         SettingError: fewer than one state.
         InputError: a protein model without sequences.
     """
-    from mi_core.training.labels import SHARD, LabelRecipe, label_states, shard_states
-    from mi_core.training.protein_data import sequences_in
+    from mi_core.training.labels import label_states, table_states
 
     count: int = arguments.states
     if count < 1:
         raise SettingError(f"--states must be at least 1, got {count}.")
     if model.vocab is VOCAB:
         return list(label_states(model, count, seed=arguments.seed)[0])
-    if arguments.alignment:
-        return held_out_states(arguments, model)
-    given = tuple(sequences_in(arguments.fasta)) if arguments.fasta else ()
-    recipe = LabelRecipe(model.name, seed=arguments.seed, sequences=given)
-    shards = range(-(-count // SHARD))
-    return [state for number in shards for state in shard_states(model, recipe, number)[0]][:count]
+    if isinstance(model, ExactModel):
+        return table_states(model, count, seed=arguments.seed)
+    return masked_sequences(arguments, model)
 
 
 def bench_estimators_command(

@@ -14,6 +14,7 @@ from mi_core.sudoku.board import VOCAB as BOARD
 
 Answer = tuple[Any, str]
 _MOST = 100_000  # sequences
+_LONGEST = 256  # residues
 
 
 def make_labels_command(arguments: argparse.Namespace) -> Answer:
@@ -58,10 +59,9 @@ def _sequences(arguments: argparse.Namespace) -> tuple[str, ...]:
 
 def _of_alignments(arguments: argparse.Namespace, model: Model, *, trained: bool, most: int = _MOST) -> tuple[str, ...]:
     """What `train` trains on or holds out of `--alignment`, of the model's own length if it has one."""
-    from mi_core.training.labels import LONGEST
     from mi_core.training.protein_data import SHORTEST, alignments_in, reference_of
 
-    lengths = (model.length, model.length) if model.length else (SHORTEST, LONGEST)
+    lengths = (model.length, model.length) if model.length else (SHORTEST, _LONGEST)
     files = alignments_in(arguments.alignment)
     found = tuple(reference_of(files, most, lengths, seed=arguments.split, trained=trained))
     if not found:
@@ -73,26 +73,40 @@ def describe_held_out(parser: argparse.ArgumentParser) -> None:
     """The options of `bench estimator` beside those of the model."""
     parser.add_argument("--states", type=at_least_one, default=100)
     parser.add_argument("--seed", type=int, default=90_001)
-    add_alignments(parser, "the states are of its sequences that `train` holds out")
+    parser.add_argument("--fasta", type=Path, help="sequences to hide residues of, for a protein model")
+    add_alignments(parser, "or hide residues of its sequences that `train` holds out")
 
 
 def held_out_states(arguments: argparse.Namespace, model: Model) -> list[Tensor]:
-    """Random Sudoku states, or masked sequences that were held out of alignments.
+    """Random Sudoku states, or masked sequences: held out of alignments, or of a FASTA file.
 
     Raises:
-        InputError: a protein model without alignments.
+        InputError: a protein model without sequences.
     """
-    from mi_core.training.labels import SHARD, protein_states, random_states
+    from mi_core.training.labels import random_states
 
     if model.vocab is BOARD:
         return list(random_states(arguments.states, seed=arguments.seed))
-    if not arguments.alignment:
-        raise InputError("States of a protein model are held-out sequences; name alignments with --alignment.")
-    sequences = _of_alignments(arguments, model, trained=False)
-    shards = range(-(-arguments.states // SHARD))
-    return [
-        state for k in shards for state in protein_states(sequences, k, seed=arguments.seed, flank=arguments.flank)
-    ][: arguments.states]
+    return masked_sequences(arguments, model)
+
+
+def masked_sequences(arguments: argparse.Namespace, model: Model) -> list[Tensor]:
+    """`--states` states of the sequences that `add_alignments` and `--fasta` name.
+
+    Raises:
+        InputError: neither was given.
+    """
+    from mi_core.training.labels import SHARD, protein_states
+    from mi_core.training.protein_data import sequences_in
+
+    sequences = _of_alignments(arguments, model, trained=False) if arguments.alignment else ()
+    sequences += tuple(sequences_in(arguments.fasta)) if arguments.fasta else ()
+    if not sequences:
+        raise InputError("States of a protein model need sequences; name --alignment or --fasta.")
+    states: list[Tensor] = []
+    for k in range(-(-arguments.states // SHARD)):
+        states += protein_states(sequences, k, seed=arguments.seed, longest=arguments.longest, flank=arguments.flank)
+    return states[: arguments.states]
 
 
 def add_alignments(parser: argparse.ArgumentParser, text: str) -> None:
@@ -101,6 +115,7 @@ def add_alignments(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("--split", type=int, default=1, help="the seed of `train`, so that the same are held out")
     around = "random residues at most before and behind half of the sequences, as around a domain"
     parser.add_argument("--flank", type=at_least_none, default=0, help=around)
+    parser.add_argument("--longest", type=at_least_one, default=_LONGEST, help="residues; a stretch of a longer one")
 
 
 def train_head_command(arguments: argparse.Namespace) -> Answer:
@@ -244,14 +259,13 @@ def _origin(folder: Path, is_sudoku: bool) -> dict[str, Any]:
 def describe_labels(parser: argparse.ArgumentParser) -> None:
     """The options of `labels` beside those of the model."""
     from mi_core.training.label_farm import ENGINES
-    from mi_core.training.labels import LABEL_SEED, LONGEST, PROBED
+    from mi_core.training.labels import LABEL_SEED, PROBED
 
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards; a started one is gone on with")
     parser.add_argument("--shards", type=at_least_one, default=16, help="shards of 64 states")
     parser.add_argument("--fasta", type=Path, help="sequences whose states are labelled, for a protein model")
     add_alignments(parser, "those of its sequences that `train` trains on, drawn as it draws them")
     parser.add_argument("--sequences", type=at_least_one, default=_MOST, help="at most, of --alignment and of --fasta")
-    parser.add_argument("--longest", type=at_least_one, default=LONGEST, help="residues; a stretch of a longer one")
     parser.add_argument("--workers", type=at_least_one, default=1, help="processes on this machine")
     parser.add_argument("--seed", type=int, default=LABEL_SEED)
     parser.add_argument("--mass", type=float, default=0.995, help="of the tokens tried")

@@ -124,7 +124,7 @@ def test_train_family_writes_what_model_family_reads(tmp_path: Path, capsys: pyt
     assert main([*bench, "--alignment", str(alignment), "--json"]) == 0
     assert '"r2"' in capsys.readouterr().out
     assert main(bench) == 1
-    assert "name alignments with --alignment" in capsys.readouterr().err
+    assert "name --alignment or --fasta" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", sorted(catalog.FAMILIES))

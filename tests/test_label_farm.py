@@ -94,11 +94,23 @@ def test_protein_states_take_every_sequence_in_turn() -> None:
     assert min(ratio) < 0.1 and max(ratio) > 0.9
 
 
+def test_residues_stand_around_half_of_the_sequences() -> None:
+    """As around a domain; no more of them than asked for, and of the sequence no more than the longest."""
+    states = protein_states(("A" * 30,), 0, seed=1, longest=20, flank=4)
+    lengths = [len(s) for s in states]
+    assert set(lengths) <= set(range(20, 29)) and len(set(lengths)) > 5
+    assert 0.4 < np.mean([length == 20 for length in lengths]) < 0.75, "half, and those of two ends without a residue"
+    shown = torch.cat([s[s != VOCAB.mask_id] for s in states])
+    assert len(shown.unique()) > 15, "residues of any kind"
+
+
 def test_states_that_nobody_knows_are_refused(tiny: EsmcModel) -> None:
-    with pytest.raises(InputError, match="name a FASTA file with --fasta"):
+    with pytest.raises(InputError, match="name --fasta or --alignment"):
         shard_states(tiny, LabelRecipe("esmc-mini"), 0)
     with pytest.raises(SettingError, match="mass must be"):
         LabelRecipe("chain", mass=0.0)
+    with pytest.raises(SettingError, match="needs 2 residues"):
+        LabelRecipe("chain", longest=1)
 
 
 def test_labels_of_several_lengths_are_padded(tiny: EsmcModel, tmp_path: Path) -> None:

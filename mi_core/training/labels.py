@@ -162,7 +162,7 @@ def shard_states(model: Model, recipe: LabelRecipe, number: int) -> tuple[list[T
     if model.vocab is sequence.VOCAB:
         states = protein_states(recipe.sequences, number, seed=recipe.seed, longest=recipe.longest, flank=recipe.flank)
     elif isinstance(model, ExactModel):
-        states = table_states(model, seed=seed)
+        states = table_states(model, SHARD, seed=seed)
     else:
         raise InputError(f"There are no label states for model {model.name}: neither Sudoku, protein nor table.")
     return states, np.zeros(len(states), dtype=bool)
@@ -183,7 +183,7 @@ def protein_states(
         InputError: no sequences.
     """
     if not sequences:
-        raise InputError("Labels of a protein model need sequences; name a FASTA file with --fasta.")
+        raise InputError("Labels of a protein model need sequences; name --fasta or --alignment.")
     rng = np.random.default_rng([seed, number])
     states = []
     for k in range(number * SHARD, (number + 1) * SHARD):
@@ -196,11 +196,11 @@ def protein_states(
     return states
 
 
-def table_states(model: ExactModel, *, seed: int) -> list[Tensor]:
-    """One shard of draws from a table, each symbol hidden with probability t ~ U[0, 1], at least two in each."""
+def table_states(model: ExactModel, count: int, *, seed: int) -> list[Tensor]:
+    """`count` draws from a table, each symbol hidden with probability t ~ U[0, 1], at least two in each."""
     rng = np.random.default_rng(seed)
     probs = model.table.probs
-    drawn = rng.choice(probs.numel(), size=SHARD, p=probs.flatten().numpy())
+    drawn = rng.choice(probs.numel(), size=count, p=probs.flatten().numpy())
     rows = np.stack(np.unravel_index(drawn, tuple(probs.shape)), axis=1)
     return [_hidden_at_random(rng, torch.from_numpy(row.astype(np.int64)), model.vocab) for row in rows]
 
