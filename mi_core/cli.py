@@ -54,7 +54,7 @@ from mi_core.inputs import read_input, read_protein
 from mi_core.models.protocol import Additive, Model
 from mi_core.probing import FORMS, probe
 from mi_core.proteins.structure import read_structure
-from mi_core.report import tables, write_record
+from mi_core.report import document, write_record
 from mi_core.results import MIResult
 from mi_core.sources import (
     AttentionSource,
@@ -308,7 +308,7 @@ def _train_sudoku(arguments: argparse.Namespace) -> Answer:
 
 
 def _report(arguments: argparse.Namespace) -> Answer:
-    text = tables(arguments.folder)
+    text = document(arguments.folder)
     return {"markdown": text}, text
 
 
@@ -524,7 +524,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(labels)
     describe_labels(labels)
 
-    report = _command(commands, "report", _report, "the stored benchmark results as Markdown tables")
+    report = _command(commands, "report", _report, "the stored benchmark results as docs/measured.md shows them")
     report.add_argument("--folder", type=Path, default=catalog.ASSETS / "results")
     make = _command(commands, "make-puzzles", _make_puzzles, "make the shipped puzzle sets again")
     make.add_argument("--out", type=Path, default=Path("assets/data"))

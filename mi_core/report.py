@@ -1,7 +1,7 @@
-"""Stored benchmark results and the tables that README shows of them.
+"""Stored benchmark results and the page of tables that shows them.
 
 A record is what a `bench` command computed, with the command line, date and machine; `python -m mi_core report` turns
-the records in `assets/results` into Markdown, and a test holds README to it.
+the records in `assets/results` into docs/measured.md, and a test holds that page to them.
 """
 
 import json
@@ -93,37 +93,50 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def tables(folder: Path) -> str:
-    """All of README's measured tables as Markdown."""
-    parts = [
-        _strategies(read_record(folder / "sudoku_decoding.json"), "solved", "Solved exactly"),
-        _strategies(read_record(folder / "sudoku_generate.json"), "valid", "Valid grids"),
-        _strategies(read_record(folder / "sudoku_generate_500.json"), "valid", "Valid grids"),
-        _estimators([read_record(folder / f"sudoku_estimator_{v}.json") for v in ("marginals", "paper")]),
-        _speed(read_record(folder / "sudoku_speed.json")),
-        _cut(read_record(folder / "sudoku_cut.json")),
-        _likelihood([read_record(path) for path in likelihood_records(folder)]),
-        _tuning(read_record(folder / "sudoku_tuning.json")),
-        _family_tuning(read_record(folder / "protein_tuning.json")),
-        _study(read_record(folder / "estimators_sudoku.json")),
-        _study(read_record(folder / "estimators_esmc-kunitz.json")),
-        _heads(read_record(folder / "sudoku_heads.json")),
-        _cost(read_record(folder / "esmc_cost.json")),
-        _samples(read_record(folder / "samples.json")),
-    ]
-    return "\n\n".join([*parts, *filter(None, [protein_tables(folder)])])
+def document(folder: Path) -> str:
+    """All measured tables as Markdown, under headings: what docs/measured.md holds."""
+
+    def of(*names: str) -> list[Row]:
+        return [read_record(folder / f"{name}.json") for name in names]
+
+    def those(pattern: str) -> list[Row]:
+        return [read_record(path) for path in sorted(folder.glob(pattern))]
+
+    def strategies(name: str, counted: str, title: str) -> str:
+        return _strategies(read_record(folder / f"{name}.json"), counted, title)
+
+    studies = sorted(folder.glob("estimators_*.json"), key=lambda path: (path.stem != "estimators_sudoku", path.stem))
+    parts = {
+        "Sudoku: 1,000 puzzles with one solution": [strategies("sudoku_decoding", "solved", "Solved exactly")],
+        "Sudoku: grids from the empty board": [
+            strategies("sudoku_generate", "valid", "Valid grids"),
+            strategies("sudoku_generate_500", "valid", "Valid grids"),
+        ],
+        "Heads against probing": [
+            _estimators(of("sudoku_estimator_marginals", "sudoku_estimator_paper")),
+            *(_estimators([record]) for record in those("protein_estimator*.json")),
+        ],
+        "Every estimator against probing": [_study(read_record(path)) for path in studies],
+        "Architectures of the head": [_heads(record) for record in of("sudoku_heads")],
+        "What it costs": [
+            _speed(*of("sudoku_speed")),
+            _cut(*of("sudoku_cut")),
+            _cost(*of("esmc_cost")),
+        ],
+        "Likelihood": [_likelihood([read_record(path) for path in likelihood_records(folder)])],
+        "What tuning changed": [_tuning(*of("sudoku_tuning")), _family_tuning(*of("protein_tuning"))],
+        "Proteins: contacts": [contacts_table(those("protein_contacts*.json"))],
+        "Proteins: designs": [designs_table(record) for record in those("protein_generation*.json")],
+        "MI of samples": [_samples(*of("samples"))],
+    }
+    sections = ["\n\n".join([f"## {title}", *tables]) for title, tables in parts.items()]
+    return "\n\n".join([_HEAD, *sections])
 
 
-def protein_tables(folder: Path) -> str:
-    """Those of the protein models; empty without records."""
-    contacts, generation = ([read_record(path) for path in sorted(folder.glob(f"{name}*.json"))] for name in _PROTEIN)
-    parts = [_contacts(contacts)] if contacts else []
-    heads = [read_record(path) for path in sorted(folder.glob("protein_estimator*.json"))]
-    parts += [_estimators(heads)] if heads else []
-    return "\n\n".join([*parts, *map(_generation, generation)])
+_HEAD = """# Measured
 
-
-_PROTEIN = ("protein_contacts", "protein_generation")
+Every table comes from the command under it, whose record lies in `assets/results`; `python -m mi_core report` prints
+this page from those records. What the figures say, and how the models behind them were made, stands in the README."""
 
 
 def _origin(record: Row) -> str:
@@ -182,7 +195,7 @@ _ROUTES = {
 }
 
 
-def _contacts(records: Sequence[Row]) -> str:
+def contacts_table(records: Sequence[Row]) -> str:
     """Precision of each route at L/5, L/2 and L, a model on a family in each line; all corrected."""
     results = [[row for row in record["result"] if row["apc"]] for record in records]
     routes = [route for route in _ROUTES if any(row["route"] == route for rows in results for row in rows)]
@@ -204,7 +217,7 @@ def _three(row: Row) -> str:
     return " ".join(f"{row[key]:.2f}" for key in ("p_l5", "p_l2", "p_l"))
 
 
-def _generation(record: Row) -> str:
+def designs_table(record: Row) -> str:
     """Passes and divergences of each strategy, and those of natural sequences."""
     lines = [
         "| strategy | passes | amino acids | pairs | likelihood | log p a residue | distinct |",

@@ -29,8 +29,9 @@ LEVELS = [  # a module or package may import only from levels above its own line
         *{"differential", "protein_view"},
     },
     {"report", "game", "generation", "cli_output", "tuning", "diagonal_bench", "family_bench"},
+    {"cli_labels"},
     {
-        *{"standings", "coevolution", "cli_likelihood", "cli_labels", "cli_estimators", "cli_proteins"},
+        *{"standings", "coevolution", "cli_likelihood", "cli_estimators", "cli_proteins"},
         *{"cli_pointwise", "cli_finetune", "cli_samples"},
     },
     {"cli_coevolution"},

@@ -1,4 +1,4 @@
-"""Benchmarks count what they say they count, and README shows what was stored."""
+"""Benchmarks count what they say they count, and docs/measured.md shows what was stored."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ from mi_core.evaluation import (
 from mi_core.head import build_head, config_for
 from mi_core.models.protocol import ModelOutput
 from mi_core.models.sudoku import SudokuConfig, SudokuModel, SudokuNetwork
-from mi_core.report import read_record, tables, write_record
+from mi_core.report import document, read_record, write_record
 from mi_core.sources import HeadSource
 from mi_core.sudoku.board import VOCAB, from_digits, to_digits
 from mi_core.sudoku.presets import PRESETS
@@ -143,9 +143,9 @@ def test_records_round_trip_and_are_checked(tmp_path: Path) -> None:
         read_record(tmp_path / "none.json")
 
 
-def test_readme_shows_the_stored_results() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert tables(ROOT / "assets" / "results") in readme, "paste the output of `python -m mi_core report` into README"
+def test_the_page_of_measurements_shows_the_stored_results() -> None:
+    page = (ROOT / "docs" / "measured.md").read_text()
+    assert page == document(ROOT / "assets" / "results") + "\n", "run `python -m mi_core report > docs/measured.md`"
 
 
 def test_stored_results_are_of_the_shipped_sets() -> None:

@@ -13,7 +13,7 @@ from mi_core.evaluation import Contestant
 from mi_core.generation import DISTANCES, Statistics, bench_generation, likelihoods
 from mi_core.models.protocol import ModelOutput, clamp_revealed
 from mi_core.proteins.sequence import AMINO_ACIDS, VOCAB
-from mi_core.report import protein_tables, write_record
+from mi_core.report import contacts_table, designs_table, read_record, write_record
 from mi_core.strategies import get_strategy
 from tests.protein_models import save_tiny_esmc
 
@@ -107,7 +107,9 @@ def test_the_report_shows_contacts_and_generation(tmp_path: Path) -> None:
     made = {"strategy": "top-k", "params": {"k": 8}, "mi_source": None, "nfe": 3.0, "distinct": 4}
     write_record(tmp_path / "protein_contacts.json", ["bench", "protein"], contacts)
     write_record(tmp_path / "protein_generation.json", ["bench"], [{"strategy": None, **shared}, {**made, **shared}])
-    text = protein_tables(tmp_path)
+    names = ("protein_contacts", "protein_generation")
+    contacts_record, designs_record = (read_record(tmp_path / f"{name}.json") for name in names)
+    text = contacts_table([contacts_record]) + designs_table(designs_record)
     assert (
         "| m | 24 of 1 sequences, 0.9 hidden | PF1 | 50 | 0.90 0.71 0.40 | 0.90 0.62 0.40 | 0.10 |" in text
         and "0.11" not in text
