@@ -1,5 +1,5 @@
 """`python -m mi_core`."""
 
-from mi_core.cli import main
+from mi_core.cli.main import main
 
 raise SystemExit(main())

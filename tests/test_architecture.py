@@ -16,7 +16,7 @@ SHIPPED = [*PAGES, *sorted((ROOT / "pages" / "ui").rglob("*.py")), *CORE]
 
 LEVELS = [  # a module or package may import only from levels above its own line, or from itself
     {"__init__"},
-    {"errors", "shapes", "sweeps"},
+    {"errors", "shapes"},
     {"vocab", "information", "weights"},
     {"results", "sudoku", "proteins"},
     {"models"},
@@ -25,16 +25,10 @@ LEVELS = [  # a module or package may import only from levels above its own line
     {"strategies", "likelihood", "estimators"},
     {"decoding", "sources", "catalog", "inputs"},
     {
-        *{"evaluation", "training", "teaching", "postmortem", "stepcost", "coupling", "comparison"},
+        *{"training", "teaching", "postmortem", "stepcost", "comparison"},
         *{"differential", "protein_view"},
     },
-    {"report", "game", "generation", "cli_output", "tuning", "diagonal_bench", "family_bench"},
-    {"cli_labels"},
-    {
-        *{"standings", "coevolution", "cli_likelihood", "cli_estimators", "cli_proteins"},
-        *{"cli_pointwise", "cli_finetune", "cli_samples"},
-    },
-    {"cli_coevolution"},
+    {"benchmarks", "game", "tuning"},
     {"cli"},
     {"__main__"},
 ]

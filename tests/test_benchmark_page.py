@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
+from mi_core.benchmarks.standings import DIVERGENCE, Standings, pareto, read_standings
 from mi_core.errors import FormatError
-from mi_core.standings import DIVERGENCE, Standings, pareto, read_standings
 from pages.ui import benchmark
 
 APP = Path(__file__).resolve().parents[1] / "app.py"

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mi_core.cli import contestant_of, main
+from mi_core.benchmarks.sweeps import SWEEPS
+from mi_core.cli.main import contestant_of, main
 from mi_core.decoding import DecodeTrace
 from mi_core.results import MIResult
 from mi_core.strategies import STRATEGIES
-from mi_core.sweeps import SWEEPS
 
 ROOT = Path(__file__).resolve().parent.parent
 PUZZLE = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mi_core.cli import main
+from mi_core.cli.main import main
 
 SOLVED = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"
 NEARLY = "....78912" + SOLVED[9:]

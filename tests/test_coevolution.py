@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from mi_core import coevolution
-from mi_core.cli import main
+from mi_core.benchmarks import coevolution
+from mi_core.cli.main import main
 from mi_core.errors import FormatError, InputError
 from mi_core.proteins.contacts import contact_map, precisions
 from mi_core.proteins.families import read_family

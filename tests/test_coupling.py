@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mi_core.coupling import Case, MapRecipe, Member, bench_contacts, chain_case, family_case, mean_map
+from mi_core.benchmarks.coupling import Case, MapRecipe, Member, bench_contacts, chain_case, family_case, mean_map
 from mi_core.errors import Cancelled, InputError
 from mi_core.models.protocol import ModelOutput, clamp_revealed
 from mi_core.proteins.contacts import ContactMap

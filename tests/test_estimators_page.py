@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mi_core.benchmarks.report import read_record
 from mi_core.catalog import ASSETS
 from mi_core.estimators.summary import cell_centres
-from mi_core.report import read_record
 from mi_core.samples import gaussian_samples, noisy_copy
 from pages.ui.estimators import RECORDS
 
@@ -19,7 +19,7 @@ def open_page(**query: str) -> AppTest:
     app = AppTest.from_file(str(APP), default_timeout=120)
     for name, value in query.items():
         app.query_params[name] = value
-    app.switch_page("pages/7_Estimators.py").run()
+    app.switch_page("pages/8_Estimators.py").run()
     assert not app.exception
     return app
 

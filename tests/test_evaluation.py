@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from mi_core import catalog
-from mi_core.errors import FormatError, InputError
-from mi_core.evaluation import (
+from mi_core.benchmarks.evaluation import (
     Contestant,
     bench_cut,
     bench_estimator,
@@ -18,10 +17,11 @@ from mi_core.evaluation import (
     mean,
     share,
 )
+from mi_core.benchmarks.report import document, read_record, write_record
+from mi_core.errors import FormatError, InputError
 from mi_core.head import build_head, config_for
 from mi_core.models.protocol import ModelOutput
 from mi_core.models.sudoku import SudokuConfig, SudokuModel, SudokuNetwork
-from mi_core.report import document, read_record, write_record
 from mi_core.sources import HeadSource
 from mi_core.sudoku.board import VOCAB, from_digits, to_digits
 from mi_core.sudoku.presets import PRESETS
@@ -87,8 +87,8 @@ def test_speeds_are_ratios_of_the_same_jobs(monkeypatch: pytest.MonkeyPatch) -> 
     network = SudokuNetwork(SudokuConfig(n_layers=1, width=8, n_heads=1, feedforward=8))
     model = _Counting(network)
     head = build_head(config_for("paper", model(torch.full((1, 81), 9))))
-    monkeypatch.setattr("mi_core.evaluation.time.perf_counter", lambda: float(model.rows))
-    monkeypatch.setattr("mi_core.evaluation._matrix_product", lambda: model(torch.full((10, 81), 9)))
+    monkeypatch.setattr("mi_core.benchmarks.evaluation.time.perf_counter", lambda: float(model.rows))
+    monkeypatch.setattr("mi_core.benchmarks.evaluation._matrix_product", lambda: model(torch.full((10, 81), 9)))
     one_open = from_digits(next(iter(Solver().solutions(to_digits(TWO_WAYS), limit=1))))
     one_open[40] = VOCAB.mask_id
     row = bench_speed(model, model, head, one_open[None], repeats=2)

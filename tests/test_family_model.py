@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from mi_core import catalog
-from mi_core.cli import main
-from mi_core.coupling import Case, MapRecipe, bench_contacts
+from mi_core.benchmarks.coupling import Case, MapRecipe, bench_contacts
+from mi_core.cli.main import main
 from mi_core.errors import FormatError, InputError
 from mi_core.models.family import FamilyModel, coupling_strengths, load_family, save_family
 from mi_core.models.protocol import Model, Placed

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mi_core import catalog
-from mi_core.diagonal_bench import bench_tuning, diagonal_state, precision_of_new_pairs
+from mi_core.benchmarks.diagonal_tuning import bench_tuning, diagonal_state, precision_of_new_pairs
 from mi_core.differential import mi_change, reward, token_shift
 from mi_core.errors import FormatError, InputError
 from mi_core.likelihood import ask
@@ -246,7 +246,7 @@ def test_the_new_pairs_are_those_whose_mi_rose_most(pair: tuple[SudokuModel, Sud
 
 def test_the_bench_has_a_row_for_every_state(base_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a tiny model against itself: everything measured is nothing."""
-    monkeypatch.setattr("mi_core.diagonal_bench.HIDDEN", (0.1,))
+    monkeypatch.setattr("mi_core.benchmarks.diagonal_tuning.HIDDEN", (0.1,))
     model = load_sudoku(base_file)
     found = bench_tuning(model, model, grids=1, puzzles=1, seed=3, tick=lambda done, total, label: None)
     assert found["new_pairs"] == 54 and [row["hidden"] for row in found["mi"]] == [1.0, 0.1]

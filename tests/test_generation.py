@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from mi_core.cli import main
+from mi_core.benchmarks.evaluation import Contestant
+from mi_core.benchmarks.generation import DISTANCES, Statistics, bench_generation, likelihoods
+from mi_core.benchmarks.report import contacts_table, designs_table, read_record, write_record
+from mi_core.cli.main import main
 from mi_core.errors import InputError
-from mi_core.evaluation import Contestant
-from mi_core.generation import DISTANCES, Statistics, bench_generation, likelihoods
 from mi_core.models.protocol import ModelOutput, clamp_revealed
 from mi_core.proteins.sequence import AMINO_ACIDS, VOCAB
-from mi_core.report import contacts_table, designs_table, read_record, write_record
 from mi_core.strategies import get_strategy
 from tests.protein_models import save_tiny_esmc
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mi_core.cli import main
+from mi_core.cli.main import main
 from mi_core.errors import SettingError, UnknownName
 from mi_core.head import config_for
 from mi_core.models.exact import ExactModel, chain

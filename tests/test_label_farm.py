@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from mi_core import catalog
-from mi_core.cli import main
+from mi_core.cli.main import main
 from mi_core.errors import FormatError, InputError, SettingError, UnknownName
 from mi_core.head import load_head_file
 from mi_core.models.esmc import KIND, EsmcModel, build_esmc

@@ -22,7 +22,7 @@ def open_page(**query: str) -> AppTest:
     app = AppTest.from_file(str(APP), default_timeout=120)
     for name, value in query.items():
         app.query_params[name] = value
-    app.switch_page("pages/6_Likelihood.py").run()
+    app.switch_page("pages/7_Likelihood.py").run()
     assert not app.exception
     return app
 

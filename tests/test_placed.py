@@ -8,7 +8,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from mi_core import catalog
-from mi_core.cli import main
+from mi_core.cli.main import main
 from mi_core.decoding import decode
 from mi_core.errors import InputError
 from mi_core.models.family import FamilyModel

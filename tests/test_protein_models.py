@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from mi_core import catalog
 from mi_core.errors import FormatError, InputError
+from mi_core.head import estimate
 from mi_core.models.amino import AminoModel
 from mi_core.models.esmc import KIND, EsmcModel, build_esmc, load_esmc, load_esmc_file
 from mi_core.models.protocol import Lazily, Model
@@ -322,3 +323,15 @@ def test_the_shipped_family_model_knows_its_family() -> None:
     right = catalog.load_model("esmc-kunitz")(states).log_probs[at, at].argmax(-1) == tokens
     assert right.double().mean() > 0.25
     assert right[tokens == VOCAB.encode("C")[0]].sum() >= 4
+
+
+def test_the_shipped_head_follows_probing_on_a_family_member() -> None:
+    """The domain of BPTI, two fifths hidden: large MI where probing finds it, small where it finds little."""
+    model, tokens = catalog.load_model("esmc-kunitz"), load_preset("bpti").tokens[3:56]
+    hidden = torch.rand(len(tokens), generator=torch.Generator().manual_seed(0)) < 0.4
+    state = torch.where(hidden, VOCAB.mask_id, tokens)
+    truth = probe(model, state, mass=0.95).mi
+    guess = estimate(model, catalog.load_head("esmc-kunitz"), state).mi
+    pairs = (hidden[:, None] & hidden).triu(diagonal=1)
+    assert pairs.sum() > 150 and torch.stack([truth[pairs], guess[pairs]]).corrcoef()[0, 1] > 0.8
+    assert guess[pairs].mean() == pytest.approx(truth[pairs].mean(), rel=0.5)

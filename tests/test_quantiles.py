@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mi_core import catalog
-from mi_core.cli import contestant_of, main
+from mi_core.cli.main import contestant_of, main
 from mi_core.decoding import decode
 from mi_core.errors import FormatError, InputError, SettingError
 from mi_core.estimators import ESTIMATORS, Task

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mi_core.agreement import auroc, precision_at_top
-from mi_core.cli import main
+from mi_core.cli.main import main
 from mi_core.errors import Cancelled, InputError, UnknownName
 from mi_core.estimators import ESTIMATORS, Task
 from mi_core.estimators.scorecard import DEFAULT, Contender, diagnostics, ground_truth

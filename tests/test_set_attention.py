@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mi_core import catalog
-from mi_core.cli import main
+from mi_core.cli.main import main
 from mi_core.errors import FormatError, InputError
 from mi_core.samples import gaussian_samples, noisy_copy, plug_in, table_samples
 from mi_core.set_attention import KIND, NAME, SetAttention, SetConfig, load_set_attention, read_tables

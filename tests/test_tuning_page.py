@@ -28,7 +28,7 @@ def open_page(**query: str) -> AppTest:
     app = AppTest.from_file(str(APP), default_timeout=120)
     for name, value in (SMALL | query).items():
         app.query_params[name] = value
-    app.switch_page("pages/8_What_did_the_tuning_change.py").run()
+    app.switch_page("pages/9_What_did_the_tuning_change.py").run()
     assert not app.exception
     return app
 

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 import streamlit as st
 
-from mi_core.standings import DIVERGENCE, Standing, Standings, read_standings
+from mi_core.benchmarks.standings import DIVERGENCE, Standing, Standings, read_standings
 from pages.ui import figures, frame
 from pages.ui.figures import COLOURS, MARKS, styled
 from pages.ui.widgets import download

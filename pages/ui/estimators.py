@@ -8,11 +8,11 @@ from typing import Any
 
 import streamlit as st
 
+from mi_core.benchmarks.report import read_record
 from mi_core.catalog import EXACT, entries
 from mi_core.estimators import ESTIMATORS
 from mi_core.estimators.summary import NOTHING
 from mi_core.proteins.presets import load_preset
-from mi_core.report import read_record
 from mi_core.sudoku.presets import PRESETS as BOARDS
 from pages.ui import estimator_figures, estimator_run, frame
 from pages.ui.estimator_run import Asked

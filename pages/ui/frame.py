@@ -16,9 +16,9 @@ PAGES = [  # script, name, icon
     ("pages/4_Be_the_decoder.py", "Be the decoder", ":material/touch_app:"),
     ("pages/5_Proteins.py", "Proteins", ":material/biotech:"),
     ("pages/6_Design.py", "Design", ":material/genetics:"),
-    ("pages/6_Likelihood.py", "Likelihood", ":material/functions:"),
-    ("pages/7_Estimators.py", "Estimators", ":material/straighten:"),
-    ("pages/8_What_did_the_tuning_change.py", "What did the tuning change?", ":material/compare_arrows:"),
+    ("pages/7_Likelihood.py", "Likelihood", ":material/functions:"),
+    ("pages/8_Estimators.py", "Estimators", ":material/straighten:"),
+    ("pages/9_What_did_the_tuning_change.py", "What did the tuning change?", ":material/compare_arrows:"),
 ]
 
 

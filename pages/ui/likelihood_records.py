@@ -4,9 +4,9 @@ from typing import Any
 
 import streamlit as st
 
+from mi_core.benchmarks.report import LIKELIHOODS, read_record
 from mi_core.catalog import ASSETS
 from mi_core.errors import MiCoreError
-from mi_core.report import LIKELIHOODS, read_record
 from pages.ui import likelihood
 
 TITLES = {"toy": "Toy table", "sudoku": "Sudoku", "kunitz": "Protein, ESM-C"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from mi_core.evaluation import Contestant, bench_generate, bench_sudoku
+from mi_core.benchmarks.evaluation import Contestant, bench_generate, bench_sudoku
 from mi_core.strategies import STRATEGIES
 from mi_core.sudoku.sets import SETS, load_set
 from pages.ui import cached, job_controls

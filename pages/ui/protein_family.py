@@ -4,7 +4,7 @@ import hashlib
 
 import streamlit as st
 
-from mi_core.coevolution import FamilyScores, family_scores, shipped
+from mi_core.benchmarks.coevolution import FamilyScores, family_scores, shipped
 from mi_core.errors import InputError, MiCoreError
 from mi_core.protein_view import Protein
 from mi_core.proteins.families import read_family

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mi_core.coevolution import FamilyScores
+from mi_core.benchmarks.coevolution import FamilyScores
 from mi_core.information import entropy, max_entropy
 from mi_core.protein_view import (
     Pair,

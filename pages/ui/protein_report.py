@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 import streamlit as st
 
-from mi_core.coevolution import FamilyScores
+from mi_core.benchmarks.coevolution import FamilyScores
 from mi_core.protein_view import residue_name
 from pages.ui import figures, payload, protein_payload
 from pages.ui.figures import styled

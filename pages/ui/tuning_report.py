@@ -4,8 +4,8 @@ import json
 
 import streamlit as st
 
+from mi_core.benchmarks.diagonal_tuning import precision_of_new_pairs
 from mi_core.catalog import TUNED
-from mi_core.diagonal_bench import precision_of_new_pairs
 from mi_core.likelihood.ratios import Ratio
 from pages.ui import tuning_payload
 from pages.ui.tuning_payload import LAYERS, Shown

@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mi_core.benchmarks.evaluation import Contestant, Row, SourceOf, Tick, quiet, row_of, run_contestant
 from mi_core.decoding import DecodeTrace
 from mi_core.errors import InputError
-from mi_core.evaluation import Contestant, Row, SourceOf, Tick, quiet, row_of, run_contestant
 from mi_core.information import js_divergence
 from mi_core.models.protocol import Model
 from mi_core.proteins.sequence import VOCAB

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mi_core.coevolution import family_scores
+from mi_core.benchmarks.coevolution import family_scores
 from mi_core.errors import InputError
 from mi_core.proteins.families import read_family
 from mi_core.proteins.presets import load_preset

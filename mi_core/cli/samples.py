@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mi_core.catalog import SET_ATTENTION_FILE, sample_estimates
-from mi_core.cli_output import at_least_one, log
+from mi_core.cli.output import at_least_one, log
 from mi_core.samples import read_samples
 from mi_core.set_attention import load_set_attention
 

@@ -13,15 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mi_core.benchmarks.report import read_record
 from mi_core.errors import FormatError, InputError
 from mi_core.proteins.contacts import apc
 from mi_core.proteins.dca import mean_field_dca
 from mi_core.proteins.families import GAP, Family, place_row, spell, weights
 from mi_core.proteins.structure import Chain
-from mi_core.report import read_record
 from mi_core.shapes import PairMatrix, Row
 
-RECORD = Path(__file__).resolve().parents[1] / "assets" / "results" / "protein_dca.json"
+RECORD = Path(__file__).resolve().parents[2] / "assets" / "results" / "protein_dca.json"
 LEAST_IDENTITY = 0.25  # of the row that is laid on the chain; below it the columns may lie anywhere
 UNITS = 10_000  # of a stored score
 WORD = 3  # letters of the words by which the nearest row is found

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from mi_core.benchmarks.evaluation import Contestant
+from mi_core.benchmarks.report import Row, read_record
 from mi_core.errors import FormatError
-from mi_core.evaluation import Contestant
-from mi_core.report import Row, read_record
 from mi_core.strategies import STRATEGIES
 
 DIVERGENCE = "jsd_pairs"

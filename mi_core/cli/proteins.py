@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mi_core.cli_output import Bar, at_least_one, log
-from mi_core.coupling import Case, MapRecipe, bench_contacts, chain_case, family_case
+from mi_core.benchmarks.coupling import Case, MapRecipe, bench_contacts, chain_case, family_case
+from mi_core.benchmarks.evaluation import Contestant, SourceOf
+from mi_core.benchmarks.generation import bench_generation
+from mi_core.cli.output import Bar, at_least_one, log
 from mi_core.errors import InputError, SettingError
-from mi_core.evaluation import Contestant, SourceOf
-from mi_core.generation import bench_generation
 from mi_core.head import MIHead
 from mi_core.models.family import FamilyModel
 from mi_core.models.placed import place

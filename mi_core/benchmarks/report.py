@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
+from mi_core.benchmarks.evaluation import Contestant
 from mi_core.errors import FormatError, InputError
-from mi_core.evaluation import Contestant
 from mi_core.strategies import get_strategy
 
 Row = dict[str, Any]

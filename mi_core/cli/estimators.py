@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mi_core.cli_labels import add_alignments, masked_sequences
+from mi_core.cli.labels import add_alignments, masked_sequences
 from mi_core.errors import SettingError
 from mi_core.estimators import ESTIMATORS, Task, get_estimator
 from mi_core.estimators.registry import HeadOf

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mi_core import catalog
-from mi_core.cli_output import log
+from mi_core.cli.output import log
 from mi_core.errors import InputError
 
 

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from mi_core import differential
+from mi_core.benchmarks.evaluation import share
 from mi_core.decoding import decode
 from mi_core.differential import MIChange
-from mi_core.evaluation import share
 from mi_core.likelihood.lab import random_context
 from mi_core.likelihood.question import ask
 from mi_core.models.protocol import Model

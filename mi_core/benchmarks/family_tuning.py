@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from mi_core import differential
-from mi_core.coupling import Case, MapRecipe, mean_map, scored_map
+from mi_core.benchmarks.coupling import Case, MapRecipe, mean_map, scored_map
 from mi_core.likelihood.question import ask
 from mi_core.models.protocol import Model
 from mi_core.proteins.sequence import VOCAB

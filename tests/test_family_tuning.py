@@ -2,8 +2,8 @@
 
 import torch
 
-from mi_core.coupling import Case, MapRecipe
-from mi_core.family_bench import bench_family_tuning
+from mi_core.benchmarks.coupling import Case, MapRecipe
+from mi_core.benchmarks.family_tuning import bench_family_tuning
 from mi_core.models.family import FamilyModel
 from mi_core.proteins.contacts import ContactMap
 from mi_core.proteins.sequence import VOCAB

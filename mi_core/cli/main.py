@@ -14,16 +14,27 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mi_core import catalog, cli_coevolution, cli_finetune, cli_likelihood, cli_samples
+from mi_core import catalog
 from mi_core.agreement import peer_matrix
-from mi_core.cli_estimators import (
+from mi_core.benchmarks.evaluation import (
+    Contestant,
+    bench_cut,
+    bench_estimator,
+    bench_generate,
+    bench_speed,
+    bench_sudoku,
+)
+from mi_core.benchmarks.report import document, write_record
+from mi_core.benchmarks.sweeps import SWEEPS
+from mi_core.cli import coevolution, finetune, likelihood, samples
+from mi_core.cli.estimators import (
     NAMES,
     bench_estimators_command,
     describe_states,
     estimate_with,
     unseen_states,
 )
-from mi_core.cli_labels import (
+from mi_core.cli.labels import (
     bench_cost_command,
     bench_heads_command,
     describe_cost,
@@ -34,9 +45,9 @@ from mi_core.cli_labels import (
     make_labels_command,
     train_head_command,
 )
-from mi_core.cli_output import Bar, at_least_one, log
-from mi_core.cli_pointwise import describe_pointwise, train_pointwise_command
-from mi_core.cli_proteins import (
+from mi_core.cli.output import Bar, at_least_one, log
+from mi_core.cli.pointwise import describe_pointwise, train_pointwise_command
+from mi_core.cli.proteins import (
     bench_contacts_command,
     bench_generation_command,
     describe_contacts,
@@ -48,13 +59,11 @@ from mi_core.cli_proteins import (
 )
 from mi_core.decoding import MISource, decode
 from mi_core.errors import InputError, MiCoreError, SettingError, UnknownName
-from mi_core.evaluation import Contestant, bench_cut, bench_estimator, bench_generate, bench_speed, bench_sudoku
 from mi_core.head import MIHead, estimate
 from mi_core.inputs import read_input, read_protein
 from mi_core.models.protocol import Additive, Model
 from mi_core.probing import FORMS, probe
 from mi_core.proteins.structure import read_structure
-from mi_core.report import document, write_record
 from mi_core.results import MIResult
 from mi_core.sources import (
     AttentionSource,
@@ -71,7 +80,6 @@ from mi_core.sources import (
 from mi_core.strategies import get_strategy
 from mi_core.sudoku.board import CELLS, VOCAB, cell_name, clashes, format_grid, is_valid_solution
 from mi_core.sudoku.sets import SETS, load_set, make_sets
-from mi_core.sweeps import SWEEPS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -472,18 +480,18 @@ def _parser() -> argparse.ArgumentParser:
     cut = _command(bench, "cut", _bench_cut, "passes that cut probing saves on the states that decoding meets")
     _add_model(cut)
     cut.add_argument("--runs", type=at_least_one, default=32, help="puzzles, and boards with several solutions")
-    likelihood = cli_likelihood.add_commands(commands, bench, _command, _add_model)
-    dca = cli_coevolution.add_commands(bench, _command)
+    scored = likelihood.add_commands(commands, bench, _command, _add_model)
+    dca = coevolution.add_commands(bench, _command)
     train = commands.add_parser("train", help="make the weights").add_subparsers(required=True, metavar="WHAT")
-    finetune = cli_finetune.add_commands(train, bench, _command)
-    sampled = cli_samples.add_commands(commands, bench, train, _command)
+    tuned = finetune.add_commands(train, bench, _command)
+    sampled = samples.add_commands(commands, bench, train, _command)
     heads = _command(bench, "heads", bench_heads_command, "architectures of the MI head, trained alike")
     _add_model(heads)
     describe_study(heads)
     cost = _command(bench, "cost", bench_cost_command, "what labels and head of a published ESM-C take on this machine")
     describe_cost(cost)
     of_models = (cost, sudoku, generate, protein, designed, estimator, estimators, speed, cut, heads)
-    for measured in (*of_models, likelihood, finetune, dca, sampled):
+    for measured in (*of_models, scored, tuned, dca, sampled):
         measured.add_argument("--record", type=Path, help="also store the result with command, date and machine")
         measured.add_argument("--append", action="store_true", help="keep the contestants that this record holds")
 

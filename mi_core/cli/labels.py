@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from mi_core import catalog
-from mi_core.cli_output import at_least_none, at_least_one, log
+from mi_core.cli.output import at_least_none, at_least_one, log
 from mi_core.errors import InputError
 from mi_core.models.protocol import Model
 from mi_core.sudoku.board import VOCAB as BOARD

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from mi_core import catalog
-from mi_core.cli_output import Bar, at_least_one, log
-from mi_core.coupling import MapRecipe, chain_case
-from mi_core.diagonal_bench import bench_tuning
+from mi_core.benchmarks.coupling import MapRecipe, chain_case
+from mi_core.benchmarks.diagonal_tuning import bench_tuning
+from mi_core.benchmarks.family_tuning import bench_family_tuning
+from mi_core.cli.output import Bar, at_least_one, log
 from mi_core.errors import InputError
-from mi_core.family_bench import bench_family_tuning
 from mi_core.proteins.presets import PRESETS, load_preset
 
 Answer = tuple[Any, str]
