@@ -118,5 +118,6 @@ def tiny_in_place(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mi_core import catalog
 
     monkeypatch.setitem(catalog.OWN_ESMC, "esmc-mini", ("a tiny one", tiny))
+    monkeypatch.setattr(catalog, "ASSETS", tiny.parent)  # no head ships for it
     monkeypatch.setattr("pages.ui.protein_models.OF_EXAMPLE", {})
     st.cache_data.clear()
