@@ -81,9 +81,10 @@ def test_a_family_lends_other_sequences_by_weight() -> None:
 
 def test_too_few_states_and_cancelling() -> None:
     whole = [Member(torch.zeros(LENGTH, dtype=torch.int64), torch.arange(LENGTH))]
-    with pytest.raises(InputError, match="never hidden together"):
-        mean_map(Coupled(), whole, LENGTH, MapRecipe(masks=1, ratio=0.3))
     done: list[int] = []
+    with pytest.raises(InputError, match="never hidden together"):
+        mean_map(Coupled(), whole, LENGTH, MapRecipe(masks=1, ratio=0.3), progress=lambda k, n: done.append(k))
+    assert not done, "told before the work, not after it"
     with pytest.raises(Cancelled, match="after 2 of 5"):
         mean_map(
             Coupled(),

@@ -49,6 +49,18 @@ class Member:
     columns: Row  # (L,) ascending
 
 
+def _drawn(members: Sequence[Member], recipe: MapRecipe) -> list[tuple[Member, Tensor]]:
+    """The sequence of each state and the positions hidden in it."""
+    generator = torch.Generator().manual_seed(recipe.seed)
+    drawn = []
+    for k in range(recipe.masks):
+        member = members[k % len(members)]
+        length = len(member.tokens)
+        order = torch.randperm(length, generator=generator)
+        drawn.append((member, order[: max(2, round(recipe.ratio * length))]))
+    return drawn
+
+
 def mean_map(
     model: Model,
     members: Sequence[Member],
@@ -74,15 +86,22 @@ def mean_map(
         InputError: a pair was hidden together in none of the states.
         Cancelled: `cancel` said so.
     """
-    generator = torch.Generator().manual_seed(recipe.seed)
-    total = torch.zeros(size, size, dtype=torch.float64)
-    times, passes = torch.zeros_like(total), 0
-    for k in range(recipe.masks):
+    drawn = _drawn(members, recipe)
+    times = torch.zeros(size, size, dtype=torch.float64)
+    for member, hidden in drawn:
+        where = member.columns[hidden]
+        times[where[:, None], where[None, :]] += 1
+    own = torch.zeros(size, dtype=torch.bool).index_fill(0, members[0].columns, True)
+    wanted = own[:, None] & own[None, :]
+    if not bool((times[wanted] > 0).all()):  # said before the work, not after it
+        raise InputError(
+            f"{recipe.masks} states of {min(len(members), recipe.masks)} sequences leave pairs that are never hidden "
+            "together; take more masks, or fewer rows: others may have gaps there."
+        )
+    total, passes = torch.zeros_like(times), 0
+    for k, (member, hidden) in enumerate(drawn):
         if cancel is not None and cancel():
             raise Cancelled(f"The map was cancelled after {k} of {recipe.masks} states.")
-        member = members[k % len(members)]
-        length = len(member.tokens)
-        hidden = torch.randperm(length, generator=generator)[: max(2, round(recipe.ratio * length))]
         state = member.tokens.index_fill(0, hidden, VOCAB.mask_id)
         asked = model.at(member.columns) if isinstance(model, Placed) else model
         if head is None:
@@ -90,16 +109,9 @@ def mean_map(
             found, passes = result.mi, passes + result.passes
         else:
             found, passes = predict(head, asked, state[None], asked(state[None]))[0].double().cpu(), passes + 1
-        masked = state == VOCAB.mask_id
-        where = member.columns[:, None], member.columns[None, :]
-        total[where] += found
-        times[where] += masked[:, None] & masked[None, :]
+        total[member.columns[:, None], member.columns[None, :]] += found
         if progress is not None:
             progress(k + 1, recipe.masks)
-    own = torch.zeros(size, dtype=torch.bool).index_fill(0, members[0].columns, True)
-    wanted = own[:, None] & own[None, :]
-    if not bool((times[wanted] > 0).all()):
-        raise InputError(f"{recipe.masks} states leave pairs that were never hidden together; take more of them.")
     return (total / times).fill_diagonal_(0).masked_fill(~wanted, torch.nan), passes
 
 
