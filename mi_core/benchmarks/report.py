@@ -136,7 +136,7 @@ def document(folder: Path) -> str:
 _HEAD = """# Measured
 
 Every table comes from the command under it, whose record lies in `assets/results`; `python -m mi_core report` prints
-this page from those records. What the figures say, and how the models behind them were made, stands in the README."""
+this page from those records. What the figures say stands in the README, how the models were made in models.md."""
 
 
 def _origin(record: Row) -> str:
