@@ -1,5 +1,6 @@
 """Labels of any model: their content, their folder, killed workers and drivers, and heads that learn from them."""
 
+import argparse
 import contextlib
 import json
 import os
@@ -16,6 +17,7 @@ import pytest
 import torch
 
 from mi_core import catalog
+from mi_core.cli.labels import describe_held_out, masked_sequences
 from mi_core.cli.main import main
 from mi_core.errors import FormatError, InputError, SettingError, UnknownName
 from mi_core.head import load_head_file
@@ -104,13 +106,31 @@ def test_residues_stand_around_half_of_the_sequences() -> None:
     assert len(shown.unique()) > 15, "residues of any kind"
 
 
+def test_the_commands_pass_on_what_states_are_made_of(
+    tiny: EsmcModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sequences of a FASTA file, cut and with residues around, for benchmarks and for labels alike."""
+    fasta = tmp_path / "s.fasta"
+    fasta.write_text(f">a\n{'ACDEF' * 10}\n>b\n{'KLMNP' * 10}\n")
+    parser = argparse.ArgumentParser()
+    describe_held_out(parser)
+    options = ["--fasta", str(fasta), "--longest", "24", "--flank", "3"]
+    states = masked_sequences(parser.parse_args([*options, "--states", "70"]), tiny)
+    lengths = {len(state) for state in states}
+    assert len(states) == 70 and lengths <= set(range(24, 31)) and len(lengths) > 3
+    recipes: list[LabelRecipe] = []
+    monkeypatch.setattr(label_farm, "make_shards", lambda recipe, *_, **__: recipes.append(recipe) or 0)
+    assert main(["labels", "--model", "esmc-mini", "--out", str(tmp_path / "l"), *options, "--sequences", "1"]) == 0
+    assert (recipes[0].longest, recipes[0].flank, recipes[0].sequences) == (24, 3, ("ACDEF" * 10,))
+
+
 def test_states_that_nobody_knows_are_refused(tiny: EsmcModel) -> None:
     with pytest.raises(InputError, match="name --fasta or --alignment"):
         shard_states(tiny, LabelRecipe("esmc-mini"), 0)
     with pytest.raises(SettingError, match="mass must be"):
         LabelRecipe("chain", mass=0.0)
-    with pytest.raises(SettingError, match="needs 2 residues"):
-        LabelRecipe("chain", longest=1)
+    with pytest.raises(SettingError, match="at least 2 residues"):
+        protein_states(SEQUENCES, 0, seed=1, longest=1)
 
 
 def test_labels_of_several_lengths_are_padded(tiny: EsmcModel, tmp_path: Path) -> None:

@@ -2,12 +2,11 @@
 
 import argparse
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from mi_core.cli.labels import add_alignments, masked_sequences
+from mi_core.cli.labels import add_sequences, masked_sequences
 from mi_core.errors import SettingError
 from mi_core.estimators import ESTIMATORS, Task, get_estimator
 from mi_core.estimators.registry import HeadOf
@@ -42,8 +41,7 @@ def describe_states(parser: argparse.ArgumentParser) -> None:
     """The options that say on which states the estimators are compared, where `--input` names none."""
     parser.add_argument("--states", type=int, default=48, help="unseen states, where --input names none")
     parser.add_argument("--seed", type=int, default=UNSEEN_SEED, help="of these states, or of a mask that is drawn")
-    parser.add_argument("--fasta", type=Path, help="sequences to hide residues of, for a protein model")
-    add_alignments(parser, "or hide residues of its sequences that `train` holds out")
+    add_sequences(parser, "of its sequences those that `train` holds out")
 
 
 def unseen_states(arguments: argparse.Namespace, model: Model) -> list[Tensor]:

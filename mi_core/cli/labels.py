@@ -14,7 +14,6 @@ from mi_core.sudoku.board import VOCAB as BOARD
 
 Answer = tuple[Any, str]
 _MOST = 100_000  # sequences
-_LONGEST = 256  # residues
 
 
 def make_labels_command(arguments: argparse.Namespace) -> Answer:
@@ -59,9 +58,10 @@ def _sequences(arguments: argparse.Namespace) -> tuple[str, ...]:
 
 def _of_alignments(arguments: argparse.Namespace, model: Model, *, trained: bool, most: int = _MOST) -> tuple[str, ...]:
     """What `train` trains on or holds out of `--alignment`, of the model's own length if it has one."""
+    from mi_core.training.labels import LONGEST
     from mi_core.training.protein_data import SHORTEST, alignments_in, reference_of
 
-    lengths = (model.length, model.length) if model.length else (SHORTEST, _LONGEST)
+    lengths = (model.length, model.length) if model.length else (SHORTEST, LONGEST)
     files = alignments_in(arguments.alignment)
     found = tuple(reference_of(files, most, lengths, seed=arguments.split, trained=trained))
     if not found:
@@ -73,8 +73,7 @@ def describe_held_out(parser: argparse.ArgumentParser) -> None:
     """The options of `bench estimator` beside those of the model."""
     parser.add_argument("--states", type=at_least_one, default=100)
     parser.add_argument("--seed", type=int, default=90_001)
-    parser.add_argument("--fasta", type=Path, help="sequences to hide residues of, for a protein model")
-    add_alignments(parser, "or hide residues of its sequences that `train` holds out")
+    add_sequences(parser, "of its sequences those that `train` holds out")
 
 
 def held_out_states(arguments: argparse.Namespace, model: Model) -> list[Tensor]:
@@ -91,7 +90,7 @@ def held_out_states(arguments: argparse.Namespace, model: Model) -> list[Tensor]
 
 
 def masked_sequences(arguments: argparse.Namespace, model: Model) -> list[Tensor]:
-    """`--states` states of the sequences that `add_alignments` and `--fasta` name.
+    """`--states` states of the sequences that `add_sequences` asks for.
 
     Raises:
         InputError: neither was given.
@@ -109,13 +108,16 @@ def masked_sequences(arguments: argparse.Namespace, model: Model) -> list[Tensor
     return states[: arguments.states]
 
 
-def add_alignments(parser: argparse.ArgumentParser, text: str) -> None:
-    """The options that say which sequences of alignments states are made of."""
+def add_sequences(parser: argparse.ArgumentParser, text: str) -> None:
+    """The options that say which sequences the states of a protein model are made of."""
+    from mi_core.training.labels import LONGEST
+
+    parser.add_argument("--fasta", type=Path, help="sequences to hide residues of, for a protein model")
     parser.add_argument("--alignment", type=Path, action="append", default=[], help=text)
     parser.add_argument("--split", type=int, default=1, help="the seed of `train`, so that the same are held out")
     around = "random residues at most before and behind half of the sequences, as around a domain"
     parser.add_argument("--flank", type=at_least_none, default=0, help=around)
-    parser.add_argument("--longest", type=at_least_one, default=_LONGEST, help="residues; a stretch of a longer one")
+    parser.add_argument("--longest", type=at_least_one, default=LONGEST, help="residues; a stretch of a longer one")
 
 
 def train_head_command(arguments: argparse.Namespace) -> Answer:
@@ -263,8 +265,7 @@ def describe_labels(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards; a started one is gone on with")
     parser.add_argument("--shards", type=at_least_one, default=16, help="shards of 64 states")
-    parser.add_argument("--fasta", type=Path, help="sequences whose states are labelled, for a protein model")
-    add_alignments(parser, "those of its sequences that `train` trains on, drawn as it draws them")
+    add_sequences(parser, "of its sequences those that `train` trains on, drawn as it draws them")
     parser.add_argument("--sequences", type=at_least_one, default=_MOST, help="at most, of --alignment and of --fasta")
     parser.add_argument("--workers", type=at_least_one, default=1, help="processes on this machine")
     parser.add_argument("--seed", type=int, default=LABEL_SEED)

@@ -80,10 +80,6 @@ class LabelRecipe:
     def __post_init__(self) -> None:
         if not 0 < self.mass <= 1:
             raise SettingError(f"mass must be above 0 and at most 1, got {self.mass}.")
-        if self.longest < 2 or self.flank < 0:
-            raise SettingError(
-                f"A state needs 2 residues and no fewer than 0 at its ends, got {self.longest}, {self.flank}."
-            )
 
 
 def make_labels(
@@ -181,7 +177,10 @@ def protein_states(
 
     Raises:
         InputError: no sequences.
+        SettingError: no room for two residues.
     """
+    if longest < 2:
+        raise SettingError(f"A state needs at least 2 residues, got {longest} as the longest.")
     if not sequences:
         raise InputError("Labels of a protein model need sequences; name --fasta or --alignment.")
     rng = np.random.default_rng([seed, number])
