@@ -18,7 +18,18 @@ import torch
 from torch import Tensor, nn
 
 from mi_core.errors import FormatError, InputError
-from mi_core.head import HeadConfig, MarginalsHead, MIHead, build_head, check_fit, open_part, pack, rows_of, unpack
+from mi_core.head import (
+    HeadConfig,
+    MarginalsHead,
+    MIHead,
+    Pairs,
+    build_head,
+    check_fit,
+    open_part,
+    pack,
+    rows_of,
+    unpack,
+)
 from mi_core.models.protocol import Model, ModelOutput
 from mi_core.shapes import Masked, PairBatch, Tokens
 from mi_core.weights import fill_network, load_weights
@@ -64,6 +75,7 @@ class PointwiseHead(nn.Module):
     def features(self, output: ModelOutput, is_open: Masked) -> tuple[Tensor, Tensor]:
         """What is known of each pair (B, M, M, pair), and a vector for every position with every token (B, M, V, d)."""
         z, _ = self.trunk.features(output, is_open)
+        z = Pairs(is_open.shape[1], z.device).square(z.transpose(1, 2)).permute(0, 2, 3, 1)
         own = self.embed(torch.cat([output.hidden, output.log_probs.exp().float()], dim=-1))
         return z, own.unflatten(-1, (self.config.trunk.vocabulary, self.config.vector))
 
@@ -102,7 +114,7 @@ class PointwiseHead(nn.Module):
         before = part.log_probs.gather(2, drawn[..., None])[..., 0]
         both = is_open[:, :, None] & is_open[:, None]
         pmi = (after - before[:, None]).masked_fill(~both, 0.0)  # a revealed position has ln 0 for other tokens
-        return unpack((pmi + pmi.transpose(1, 2)) / 2, at, is_open, masked.shape[1])
+        return unpack(_both_ways(pmi), at, is_open, masked.shape[1])
 
     def variation(self, output: ModelOutput, masked: Masked) -> PairBatch:
         """sum_a p_i(a) TV(p_j(. | x_i=a), p_j), the mean of both directions, (B, N, N); in [0, 1], 0 where revealed."""
@@ -115,8 +127,12 @@ class PointwiseHead(nn.Module):
             token = torch.full_like(at, symbol)
             told = self.told(part.log_probs, z, own[:, :, symbol], token, own).exp()  # (B, M, M, V)
             directed += p[:, :, None, symbol] * (told - p[:, None]).abs().sum(-1) / 2
-        both = is_open[:, :, None] & is_open[:, None]
-        return unpack((directed + directed.transpose(1, 2)) / 2 * both, at, is_open, masked.shape[1])
+        return unpack(_both_ways(directed), at, is_open, masked.shape[1])
+
+
+def _both_ways(directed: Tensor) -> Tensor:
+    """The mean of both directions of each pair, (B, P), of (B, M, M)."""
+    return Pairs(directed.shape[1], directed.device).folded(directed[:, None])[..., 0] / 2
 
 
 def new_pointwise(head: MIHead) -> PointwiseHead:

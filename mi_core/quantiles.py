@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mi_core.errors import FormatError, InputError, SettingError
-from mi_core.head import MarginalsHead, MIHead, check_fit, open_part, pack, unpack
+from mi_core.head import MarginalsHead, MIHead, Pairs, check_fit, open_part, pack, unpack
 from mi_core.information import entropy
 from mi_core.models.protocol import Model, ModelOutput
 from mi_core.results import MIResult
@@ -106,7 +106,7 @@ class QuantileHead(MIHead):
     def _of_pairs(self, output: ModelOutput, is_open: Masked) -> Tensor:
         z, smaller = self.trunk.features(output, is_open)
         h = entropy(output.log_probs).float()
-        larger = torch.maximum(h[:, :, None], h[:, None])
+        larger = torch.maximum(*Pairs(h.shape[1], h.device).ends(h))
         found: Tensor = self.top(z, self.trunk.share(z), smaller, larger)
         return found
 

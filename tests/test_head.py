@@ -2,13 +2,25 @@
 
 import math
 from dataclasses import replace
+from itertools import combinations, permutations
 
 import pytest
 import torch
+from torch.nn.functional import gelu
 
 from mi_core import catalog
 from mi_core.errors import InputError, UnknownName
-from mi_core.head import VARIANTS, HeadConfig, build_head, config_for, estimate, last_maps, predict
+from mi_core.head import (
+    VARIANTS,
+    HeadConfig,
+    Pairs,
+    PathUpdate,
+    build_head,
+    config_for,
+    estimate,
+    last_maps,
+    predict,
+)
 from mi_core.models import exact
 from mi_core.models.protocol import Model, ModelOutput
 from mi_core.probing import probe
@@ -60,7 +72,7 @@ def test_packing_changes_nothing(model: Model) -> None:
     tokens = torch.stack([parse(HALF[:30] + "." * 51), parse("." * 81)])
     output = model(tokens)
     head = build_head(config_for("marginals", output)).eval()
-    assert head.config.rounds == 3
+    assert head.config.rounds == 6
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.normal_(std=0.2)
@@ -68,6 +80,35 @@ def test_packing_changes_nothing(model: Model) -> None:
         alone = head(model(tokens[:1]), tokens[:1] == 9)
     torch.testing.assert_close(together[:1], alone, atol=1e-4, rtol=1e-3)
     assert together[0].std() > 0.01
+
+
+def test_pairs_are_worked_on_as_their_whole_squares_would_be() -> None:
+    """A path update against the loop over all i, j, k that it stands for; one position is closed."""
+    torch.manual_seed(2)
+    pairs, update, is_open = (
+        Pairs(5, torch.device("cpu")),
+        PathUpdate(8, 3),
+        torch.tensor([True, True, True, True, False]),
+    )
+    (i, j), (first, second) = pairs.ends(torch.arange(5)[None]), pairs.ends(is_open[None])
+    assert list(zip(i[0].tolist(), j[0].tolist(), strict=True)) == list(combinations(range(5), 2))
+    z = torch.randn(1, 10, 8)
+    square = torch.zeros(5, 5, 8)
+    square[i[0], j[0]] = square[j[0], i[0]] = z[0]
+    x = update.norm(square)
+    value, gate = update.edge(x).chunk(2, dim=-1)
+    a, b = (value * torch.sigmoid(gate)).chunk(2, dim=-1)
+    through = torch.zeros(5, 5, 3)
+    for m, n in permutations(range(5), 2):
+        for k in range(4):  # the fifth is closed
+            if k not in (m, n):
+                through[m, n] += a[m, k] * b[k, n] + b[m, k] * a[k, n]
+    wanted = square + update.back(gelu(update.near(x) + update.far(update.norm_paths(through))))
+    found = update(z, (first & second)[..., None], pairs)
+    inside = (first & second)[0]
+    torch.testing.assert_close(found[0, inside], wanted[i[0], j[0]][inside], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(pairs.square(z.transpose(1, 2))[0].permute(1, 2, 0), square)
+    assert Pairs(1, torch.device("cpu")).square(torch.zeros(2, 8, 0)).shape == (2, 8, 1, 1)
 
 
 def test_batch_and_single_agree(model: Model) -> None:

@@ -221,12 +221,19 @@ def test_a_head_learns_its_labels(tmp_path: Path, variant: str) -> None:
         model,
         labels,
         out,
-        HeadTraining(variant=variant, epochs=7, batch=4, rate=6e-3, report_every=4),
+        HeadTraining(variant=variant, steps=60, batch=4, rate=6e-3, checkpoint_every=30),
         report=lines.append,
     )
+    scores = [float(line.split()[-1]) for line in lines if "held-out R2" in line]
+    assert len(scores) == 2 and (variant == "paper" or scores[0] < scores[1] > 0.5)
     losses = _losses(lines)
     assert losses[-1] < 0.6 * losses[0]
+    header, _ = load_weights(out, HEAD_KIND)
     assert load_head_file(out).config.variant == variant
+    assert header.training["steps_done"] == 60 and header.metrics["held_out_r2"] == pytest.approx(scores[1], abs=1e-4)
+    settings = HeadTraining(variant="paper" if variant == "marginals" else "marginals", steps=60)
+    with pytest.raises(InputError, match=r"head.safetensors.run holds a run of a network of another size"):
+        train_head(model, labels, out, settings, report=lines.append)
 
 
 def test_a_head_can_go_on_from_another(tmp_path: Path) -> None:
@@ -240,5 +247,5 @@ def test_a_head_can_go_on_from_another(tmp_path: Path) -> None:
     assert header.training["start"] == start.name and header.training["before"]["steps_done"] > 100
     before = load_weights(start, HEAD_KIND)[1]
     assert 0 < max((tensors[name] - before[name]).abs().max() for name in tensors) < 0.05, "one step away"
-    with pytest.raises(InputError, match="is no marginals head"):
+    with pytest.raises(InputError, match="is a paper head, not a marginals one"):
         train_head(model, labels, out, replace(settings, variant="marginals"), report=lambda line: None)

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from mi_core.errors import InputError
-from mi_core.head import KIND, MIHead, build_head, config_for, load_head_file, rows_of
+from mi_core.head import KIND, MIHead, build_head, check_fit, config_for, load_head_file, rows_of
 from mi_core.models.protocol import Lazily, Model, ModelOutput, each
 from mi_core.training.labels import PAD, LabelSet
-from mi_core.training.progress import Cancel, Clock, Report, cosine_with_warmup
+from mi_core.training.loop import Losses, Run, Schedule
+from mi_core.training.progress import Cancel, Report
 from mi_core.weights import WeightsHeader, read_header, save_weights
 
 
@@ -32,10 +33,10 @@ class HeadTraining:
     steps: int | None = None  # instead of epochs
     minutes: float | None = None
     batch: int = 16
-    rate: float = 2e-3
+    rate: float = 2e-3  # of AdamW; Muon's is half as much again
     weight_decay: float = 0.01
     seed: int = 3
-    report_every: int = 50
+    checkpoint_every: int = 500  # steps; R² on the held-out states is taken then
     start: str | None = None  # a head to go on from, of the same variant
     log_targets: bool = False  # squared error of log(1 + MI), which cares less about the strongest pairs
 
@@ -57,20 +58,30 @@ def train_head(
 ) -> MIHead:
     """Train a head and write it to `out`; a tenth of the states is held out and its R² reported.
 
+    A run keeps its state in `out` + `.run/`; the same command picks it up.
+
     Args:
         augment: other states with known labels, made from those of a batch; each batch is passed through it.
         origin: what the header says of the labels.
+
+    Raises:
+        InputError: the head to start from, or the run to pick up, is of another size or variant.
     """
     torch.manual_seed(settings.seed)
-    head = _first_head(settings, features_of(model, labels.tokens[:1])).to(model.device)
-    steps, score = fit_head(head, model, labels, settings, augment=augment, report=report, cancel=cancel)
-    trained = {**asdict(settings), "states": len(labels), "steps_done": steps, **(origin or {})}
+    head = _first_head(settings, model, features_of(model, labels.tokens[:1])).to(model.device)
+    trained = {**asdict(settings), "states": len(labels), **(origin or {})}
     if settings.start is not None:  # keep the history, not where it lay
         start = Path(settings.start)
         trained |= {"start": start.name, "before": read_header(start, KIND).training}
-    header = WeightsHeader(KIND, head.config.to_dict(), training=trained, metrics={"held_out_r2": round(score, 4)})
-    save_weights(out, head.state_dict(), header)
-    return head.eval().requires_grad_(False)
+
+    def write(average: MIHead, steps: int, score: float) -> None:
+        training = {**trained, "steps_done": steps}
+        header = WeightsHeader(KIND, head.config.to_dict(), training=training, metrics={"held_out_r2": round(score, 4)})
+        save_weights(out, {name: value.half() for name, value in average.state_dict().items()}, header)
+
+    folder = out.with_name(out.name + ".run")
+    fit_head(head, model, labels, settings, folder=folder, write=write, augment=augment, report=report, cancel=cancel)
+    return load_head_file(out).to(model.device)  # what ships, in half precision
 
 
 def fit_head(
@@ -79,22 +90,38 @@ def fit_head(
     labels: LabelSet,
     settings: HeadTraining,
     *,
+    folder: Path | None = None,
+    write: Callable[[MIHead, int, float], None] = lambda average, steps, score: None,
     augment: Augment | None = None,
     report: Report = print,
     cancel: Cancel = lambda: False,
-) -> tuple[int, float]:
-    """Train a head in place; the steps it took, and R² on the tenth of the states that is held out."""
+) -> tuple[MIHead, int, float]:
+    """Train a head; its averaged weights, the steps it took, and their R² on the tenth of the states that is held out.
+
+    Args:
+        folder: where the run keeps its state, if anywhere.
+        write: stores the three at every checkpoint and at the end.
+    """
     held = min(_HELD_OUT, max(1, len(labels) // 10))
     train = np.arange(held, len(labels))
     steps = settings.steps or settings.epochs * -(-len(train) // settings.batch)
-    optimiser = torch.optim.AdamW(head.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
-    clock, rng = Clock(steps, settings.minutes), np.random.default_rng(settings.seed)
-    step, losses, score = 0, [], float("nan")
+    schedule = Schedule(
+        steps=steps,
+        minutes=settings.minutes,
+        rate_muon=1.5 * settings.rate,
+        rate_adamw=settings.rate,
+        weight_decay=settings.weight_decay,
+        warmup=min(100, 1 + steps // 10),
+        seed=settings.seed,
+        checkpoint_every=settings.checkpoint_every,
+    )
+    run = Run(folder, head, head.blocks(), schedule)
+    average: MIHead = run.average.module  # type: ignore[assignment]
     open_count = (labels.tokens == model.vocab.mask_id).sum(1).numpy()
-    batches = like_sized(open_count, train, settings.batch, rng)
-    while clock.fraction(step) < 1 and not cancel():
-        for group in optimiser.param_groups:
-            group["lr"] = settings.rate * cosine_with_warmup(clock.fraction(step), step, warmup=100)
+    batches = like_sized(open_count, train, settings.batch, run.rng)
+    score = float("nan")
+
+    def loss_of(forward: nn.Module, rng: np.random.Generator) -> tuple[Tensor, Losses]:
         at = next(batches)
         tokens, target = labels.tokens[at], labels.mi[at].float()
         if augment is not None:
@@ -102,36 +129,35 @@ def fit_head(
         features = features_of(model, tokens)
         masked, target = (tokens == model.vocab.mask_id).to(model.device), target.to(model.device)
         with torch.autocast(model.device.type, dtype=torch.bfloat16):
-            predicted = head(features, masked)
+            predicted = forward(features, masked)
         predicted = predicted.float()
         if settings.log_targets:
             predicted, target = predicted.log1p(), target.log1p()
         loss = _loss(predicted, target, masked)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
-        optimiser.step()
-        losses.append(loss.item())
-        step += 1
-        if step % settings.report_every == 0 or clock.fraction(step) >= 1:
-            score = _r2(head, model, labels, torch.arange(held))
-            report(f"step {step}  loss {np.mean(losses):.5f}  held-out R2 {score:.4f}  left {clock.eta(step)}")
-            losses.clear()
-    return step, score
+        return loss, {"loss": loss.item()}
+
+    def checkpoint() -> None:
+        nonlocal score
+        score = _r2(average, model, labels, torch.arange(held))
+        report(f"step {run.step}  held-out R2 {score:.4f}")
+        write(average, run.step, score)
+
+    run.descend(loss_of, checkpoint, report=report, cancel=cancel)
+    return average, run.step, score
 
 
-def _first_head(settings: HeadTraining, output: ModelOutput) -> MIHead:
+def _first_head(settings: HeadTraining, model: Model, output: ModelOutput) -> MIHead:
     """A new head for a model that answers like `output`, or the one to go on from.
 
     Raises:
         InputError: that one is of another variant or belongs to a model of another size.
     """
-    config = config_for(settings.variant, output)
     if settings.start is None:
-        return build_head(config)
+        return build_head(config_for(settings.variant, output))
     head = load_head_file(Path(settings.start))
-    if head.config != config:
-        raise InputError(f"{Path(settings.start).name} is no {settings.variant} head of a model of this size.")
+    if head.config.variant != settings.variant:
+        raise InputError(f"{Path(settings.start).name} is a {head.config.variant} head, not a {settings.variant} one.")
+    check_fit(head, model, output)
     return head.train().requires_grad_(True)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mi_core.errors import UnknownName
-from mi_core.head import HeadConfig, MIHead, build_head, config_for
+from mi_core.head import HeadConfig, MIHead, Pairs, build_head, config_for
 from mi_core.models.protocol import Model, ModelOutput
 from mi_core.shapes import Masked
 from mi_core.training.head import Augment, HeadTraining, features_of, fit_head
@@ -32,8 +32,12 @@ class LowRankHead(MIHead):
 
     def pairs(self, output: ModelOutput, is_open: Masked) -> Tensor:
         """See `MIHead`."""
-        x = self.project(output.hidden)
-        return F.softplus(self.scale[0] * (x @ x.transpose(1, 2)) + self.scale[1])
+        left, right = Pairs(is_open.shape[1], is_open.device).ends(self.project(output.hidden))
+        return F.softplus(self.scale[0] * (left * right).sum(-1) + self.scale[1])
+
+    def blocks(self) -> nn.Module:
+        """See `MIHead`."""
+        return self.project
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,10 @@ CONTESTANTS = {
     "layers": Contestant("and inner layers", _ours(attention=0, rounds=0)),
     "attention": Contestant("and attention", _ours(rounds=0)),
     "paths-1": Contestant("and one path update", _ours(rounds=1)),
-    "paths-3": Contestant("and three path updates (ours)", _ours(rounds=3)),
-    "paths-5": Contestant("and five path updates", _ours(rounds=5)),
-    "log": Contestant("ours, log(1 + MI) as the target", _ours(rounds=3), log_targets=True),
-    "no-attention": Contestant("ours without attention", _ours(rounds=3, attention=0)),
+    "paths-3": Contestant("and three path updates", _ours(rounds=3)),
+    "paths-6": Contestant("and six path updates (ours)", _ours()),
+    "log": Contestant("ours, log(1 + MI) as the target", _ours(), log_targets=True),
+    "no-attention": Contestant("ours without attention", _ours(attention=0)),
 }
 """By name, in the order of the table."""
 
@@ -87,8 +91,8 @@ def study_heads(
         one = CONTESTANTS[name]
         torch.manual_seed(seed)
         head = one.build(features_of(model, labels.tokens[:1])).to(model.device)
-        settings = HeadTraining(steps=steps, rate=1e-3, seed=seed, log_targets=one.log_targets, report_every=steps)
-        _, score = fit_head(head, model, labels, settings, augment=augment, report=_named(name, report))
+        settings = HeadTraining(steps=steps, seed=seed, log_targets=one.log_targets, checkpoint_every=steps)
+        head, _, score = fit_head(head, model, labels, settings, augment=augment, report=_named(name, report))
         rows.append(
             {
                 "name": name,

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
+from mi_core.errors import InputError
 from mi_core.training.progress import Cancel, Clock, Report, cosine_with_warmup
 
 
@@ -43,12 +44,20 @@ LossOf = Callable[[nn.Module, np.random.Generator], tuple[Tensor, Losses]]
 
 
 class Run:
-    """State of a training run: network, average, optimisers, randomness, clock; kept in a folder of its own."""
+    """State of a training run: network, average, optimisers, randomness, clock.
 
-    def __init__(self, folder: Path, network: nn.Module, blocks: nn.Module, schedule: Schedule) -> None:
+    Args:
+        folder: where the state is kept, if anywhere; a run that was begun there goes on.
+
+    Raises:
+        InputError: what is kept there belongs to a network of another size.
+    """
+
+    def __init__(self, folder: Path | None, network: nn.Module, blocks: nn.Module, schedule: Schedule) -> None:
         self.folder, self.network, self.schedule = folder, network, schedule
-        folder.mkdir(parents=True, exist_ok=True)
-        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(schedule.average))  # type: ignore[no-untyped-call]
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        self.average = AveragedModel(network, avg_fn=_moving_average(schedule.average))
         self.optimisers = _optimisers(network, blocks, schedule)
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
         self.rng = np.random.default_rng(schedule.seed)
@@ -65,17 +74,23 @@ class Run:
     def descend(self, loss_of: LossOf, write: Callable[[], None], *, report: Report, cancel: Cancel) -> None:
         """Steps until the schedule is over or `cancel` says so; `write` stores the averaged weights at checkpoints."""
         recent: list[Losses] = []
+        saved = -1
         while self.clock.fraction(self.step) < 1.0 and not cancel():
             recent.append(self._advance(loss_of))
             if self.step % 50 == 0:
-                shown = "  ".join(f"{name} {_mean([r[name] for r in recent]):.4f}" for name in recent[0])
-                report(
-                    f"step {self.step}  {shown}  {self.clock.seconds / 60:.1f} min  left {self.clock.eta(self.step)}"
-                )
+                self._tell(recent, report)
                 recent.clear()
             if self.step % self.schedule.checkpoint_every == 0:
                 self._save(write)
-        self._save(write)
+                saved = self.step
+        if recent:
+            self._tell(recent, report)
+        if saved != self.step:
+            self._save(write)
+
+    def _tell(self, recent: list[Losses], report: Report) -> None:
+        shown = "  ".join(f"{name} {_mean([r[name] for r in recent]):.4f}" for name in recent[0])
+        report(f"step {self.step}  {shown}  {self.clock.seconds / 60:.1f} min  left {self.clock.eta(self.step)}")
 
     def _advance(self, loss_of: LossOf) -> Losses:
         factor = cosine_with_warmup(self.clock.fraction(self.step), self.step, warmup=self.schedule.warmup)
@@ -103,6 +118,8 @@ class Run:
 
     def _save(self, write: Callable[[], None]) -> None:
         write()
+        if self.folder is None:
+            return
         state: dict[str, Any] = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -116,16 +133,29 @@ class Run:
         os.replace(part, self.folder / "state.pt")
 
     def _resume(self) -> None:
-        path = self.folder / "state.pt"
-        if not path.is_file():
+        if self.folder is None or not (path := self.folder / "state.pt").is_file():
             return
         state = torch.load(path, weights_only=True)
-        self.network.load_state_dict(state["network"])
+        try:
+            self.network.load_state_dict(state["network"])
+        except RuntimeError as error:
+            raise InputError(
+                f"{self.folder.name} holds a run of a network of another size; remove it or write to another file."
+            ) from error
         self.average.load_state_dict(state["average"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.rng.bit_generator.state = json.loads(state["rng"])
         self.step, self.spent = state["step"], state["spent"]
+
+
+def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """e + (p - e) (1 - decay), and more than that in the first 9 / (1 - decay) steps: short runs forget their start."""
+
+    def average(e: Tensor, p: Tensor, steps: Tensor | int) -> Tensor:
+        return e + (p - e) * max(1 - decay, 9 / (10 + int(steps)))
+
+    return average
 
 
 def _mean(values: list[float]) -> float:

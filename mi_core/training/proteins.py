@@ -87,11 +87,12 @@ def train_protein_model(
         untuned = round(held_out_loss(base, held_out), 4)
         restrict(network.transformer, settings.rank)
     network.columns = nn.Linear(settings.d_model, corpus.column_count)
-    run = Run(out.with_name(out.name + ".run"), network, network.transformer, settings)
+    folder = out.with_name(out.name + ".run")
+    run = Run(folder, network, network.transformer, settings)
     packer = Packer(network.tokenizer, settings.rows, settings.row)
     report(f"{run.parameters:,} parameters; {len(corpus.sequences):,} sequences; starting at step {run.step}")
     upper = range(max(1, settings.n_layers // 2), settings.n_layers)  # none in a network of one layer
-    lesson = _lesson(run.folder / "teachers.pt", corpus, settings, len(upper) * settings.n_heads, report)
+    lesson = _lesson(folder / "teachers.pt", corpus, settings, len(upper) * settings.n_heads, report)
 
     def loss_of(forward: nn.Module, rng: np.random.Generator) -> tuple[Tensor, Losses]:
         tokens, target, numbers, columns = packer.batch(corpus, rng)

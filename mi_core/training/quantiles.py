@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mi_core.head import MarginalsHead, open_part, pack
+from mi_core.head import MarginalsHead, Pairs, open_part, pack
 from mi_core.information import entropy
 from mi_core.models.protocol import Model
 from mi_core.quantiles import KIND, QuantileConfig, QuantileHead, QuantileTop, fingerprint
-from mi_core.training.head import Augment, features_of, labelled
+from mi_core.training.head import Augment, features_of
 from mi_core.training.labels import LabelSet
 from mi_core.training.progress import Cancel, Clock, Report, cosine_with_warmup
 from mi_core.weights import WeightsHeader, save_weights
@@ -40,7 +40,7 @@ class QuantileTraining:
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class LabelledPairs:
     """P labelled pairs as the marginals head sees them."""
 
     z: Tensor  # (P, pair) half precision
@@ -52,9 +52,9 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.target)
 
-    def part(self, at: Tensor) -> "Pairs":
+    def part(self, at: Tensor) -> "LabelledPairs":
         """Some of them."""
-        return Pairs(self.z[at].float(), self.share[at], self.smaller[at], self.larger[at], self.target[at])
+        return LabelledPairs(self.z[at].float(), self.share[at], self.smaller[at], self.larger[at], self.target[at])
 
 
 def pinball(quantiles: Tensor, target: Tensor, levels: Tensor) -> Tensor:
@@ -129,9 +129,9 @@ def gather(
     rng: np.random.Generator,
     augment: Augment | None = None,
     report: Report = print,
-) -> Pairs:
+) -> LabelledPairs:
     """Every labelled open pair of the states `rows`, less those that were labelled 0 without a pass."""
-    found: list[Pairs] = []
+    found: list[LabelledPairs] = []
     open_count = (labels.tokens[rows] == model.vocab.mask_id).sum(1)
     order = rows[open_count.argsort(stable=True)]  # states of like size together: each batch costs its fullest
     for k, at in enumerate(torch.split(order, 16)):
@@ -142,32 +142,35 @@ def gather(
         if k % 50 == 49:
             report(f"features of {16 * (k + 1)} of {len(rows)} states")
     parts = zip(*((p.z, p.share, p.smaller, p.larger, p.target) for p in found), strict=True)
-    return Pairs(*(torch.cat(column) for column in parts))
+    return LabelledPairs(*(torch.cat(column) for column in parts))
 
 
-def _gathered(model: Model, trunk: MarginalsHead, tokens: Tensor, target: Tensor) -> Pairs:
+def _gathered(model: Model, trunk: MarginalsHead, tokens: Tensor, target: Tensor) -> LabelledPairs:
     output = features_of(model, tokens)
     masked = (tokens == model.vocab.mask_id).to(output.hidden.device)
     at, is_open = pack(masked)
     seen = open_part(output, at)
     z, smaller = trunk.features(seen, is_open)
     h = entropy(seen.log_probs).float()
-    sure = seen.log_probs.exp().amax(-1) >= CERTAIN
-    inner = target.to(masked.device).gather(1, at[:, :, None].expand(-1, -1, target.shape[2]))
-    inner = inner.gather(2, at[:, None, :].expand(-1, at.shape[1], -1))  # (B, M, M)
-    unprobed = (sure[:, :, None] | sure[:, None]) & (inner == 0)
-    wanted = labelled(inner, is_open) & ~unprobed
-    larger = torch.maximum(h[:, :, None], h[:, None])
-    return Pairs(z[wanted].half().cpu(), *(x[wanted].float().cpu() for x in (trunk.share(z), smaller, larger, inner)))
+    pairs = Pairs(at.shape[1], at.device)
+    (i, j), (open_i, open_j) = pairs.ends(at), pairs.ends(is_open)
+    sure_i, sure_j = pairs.ends(seen.log_probs.exp().amax(-1) >= CERTAIN)
+    inner = target.to(masked.device).flatten(1).gather(1, i * target.shape[2] + j)  # (B, P)
+    unprobed = (sure_i | sure_j) & (inner == 0)
+    wanted = ~inner.isnan() & open_i & open_j & ~unprobed
+    larger = torch.maximum(*pairs.ends(h))
+    return LabelledPairs(
+        z[wanted].half().cpu(), *(x[wanted].float().cpu() for x in (trunk.share(z), smaller, larger, inner))
+    )
 
 
-def _loss(top: QuantileTop, pairs: Pairs, levels: Tensor) -> Tensor:
+def _loss(top: QuantileTop, pairs: LabelledPairs, levels: Tensor) -> Tensor:
     found = top(pairs.z.float(), pairs.share, pairs.smaller, pairs.larger)
     return (pinball(found, pairs.target, levels) / (pairs.smaller + _FLOOR)[:, None]).mean()
 
 
 @torch.no_grad()
-def _check(top: QuantileTop, pairs: Pairs, levels: Tensor) -> tuple[float, float]:
+def _check(top: QuantileTop, pairs: LabelledPairs, levels: Tensor) -> tuple[float, float]:
     """Share of the labels inside the outer quantiles, and the mean pinball loss in nats."""
     if not len(pairs):
         return math.nan, math.nan
