@@ -1,5 +1,6 @@
 """Figures of the Estimators page, from the plain values of a study."""
 
+import math
 from typing import Any
 
 import streamlit as st
@@ -16,7 +17,7 @@ FAMILIES = {  # how an estimator works: which names, colour and mark of the fami
     "attention": ("attention", "attention-apc"),
     "trained heads": ("head-marginals", "head-paper", "head-quantiles"),
 }
-CLOSE = 0.08  # of a quality: two names at the same height would overlap
+ROOM = 0.055  # of the height of the cost chart, for a name
 QUALITIES = {"Spearman": "spearman", "R²": "r2", "Strongest pairs found": "top", "AUROC above the noise": "auroc"}
 BLUE, RED, GREEN = COLOURS[0], COLOURS[1], COLOURS[2]
 CURVES = 9  # estimators that the ranking chart shows
@@ -33,6 +34,12 @@ def _short(row: Row) -> str:
     return str(row["title"]) + (f" {settings[0].partition('=')[2]}" if settings else "")
 
 
+def _shortest(row: Row) -> str:
+    """What tells it from the others of its family, which the legend names."""
+    word = str(row["title"]).split(", ")[-1].removeprefix("Head with ").removesuffix(" probing")
+    return word if word.isupper() else word.lower()
+
+
 def _family(row: Row) -> int:
     return next((k for k, names in enumerate(FAMILIES.values()) if row["name"] in names), len(FAMILIES))
 
@@ -46,6 +53,7 @@ def cost_chart(study: Row) -> None:
     rows = [row for row in study["estimators"] if not row["refused"] and row.get(key) is not None]
     figure = blank(f"{title}: cost against quality")
     named: set[str] = set()
+    first: list[Row] = []
     for name in dict.fromkeys(row["name"] for row in rows):
         mine = sorted((row for row in rows if row["name"] == name), key=lambda row: row["passes"])
         k = _family(mine[0])
@@ -53,13 +61,10 @@ def cost_chart(study: Row) -> None:
         figure.add_scatter(
             x=[row["passes"] for row in mine],
             y=[row[key] for row in mine],
-            mode="lines+markers+text",
+            mode="lines+markers",
             name=family,
             legendgroup=family,
             showlegend=family not in named,
-            text=[mine[0]["title"], *[""] * (len(mine) - 1)],
-            textposition=_beside(mine[0], rows, key),
-            textfont={"size": 11},
             line={"color": COLOURS[k], "width": 1.5},
             marker={"color": COLOURS[k], "symbol": MARKS[k], "size": 11},
             customdata=[[name_of(row), row["seconds"]] for row in mine],
@@ -67,6 +72,7 @@ def cost_chart(study: Row) -> None:
             cliponaxis=False,
         )
         named.add(family)
+        first.append(mine[0])
     truth = study["truth"]
     if truth["passes"] > 0:
         figure.add_scatter(
@@ -84,18 +90,38 @@ def cost_chart(study: Row) -> None:
         tickvals=[1, 3, 10, 30, 100, 300, 1000, 3000, 10000],
         range=[-0.35, len(str(int(most))) - 0.3],
     )
-    figure.update_yaxes(title=title, range=_range([row[key] for row in rows]))
+    low, high = _range([row[key] for row in rows])
+    figure.update_yaxes(title=title, range=[low, high])
+    for one_pass in (True, False):  # those of one pass have their room on the right
+        side = sorted((row for row in first if (row["passes"] < 3) == one_pass), key=lambda row: -row[key])
+        room = ROOM * (high - low)
+        heights = _spread([row[key] + (0 if one_pass else room) for row in side], room)
+        for row, height in zip(side, heights, strict=True):
+            figure.add_annotation(
+                text=_shortest(row),
+                font={"size": 11},
+                x=math.log10(row["passes"]),
+                y=row[key],
+                ax=16 if one_pass else -16,
+                ayref="y",
+                ay=height,
+                xanchor="left" if one_pass else "right",
+                showarrow=True,
+                arrowhead=0,
+                arrowwidth=0.8,
+                standoff=6,
+            )
     figure.update_layout(height=440)
     words = ", ".join(f"{_short(row)} {row[key]:.2f} at {row['passes']:.0f} passes" for row in rows)
     figures.show(figure, "es_cost", f"{title}: {words}.")
 
 
-def _beside(row: Row, rows: list[Row], key: str) -> str:
-    """Where a name stands: those of one pass have their room on the right, below the point if another is just above."""
-    if row["passes"] >= 3:
-        return "middle left"
-    above = [other[key] - row[key] for other in rows if other["passes"] < 3 and other is not row]
-    return "bottom right" if any(0 <= gap < CLOSE for gap in above) else "top right"
+def _spread(values: list[float], room: float) -> list[float]:
+    """Heights for the names of falling values, each at its value or below the name before it."""
+    heights: list[float] = []
+    for value in values:
+        heights.append(min(value, heights[-1] - room) if heights else value)
+    return heights
 
 
 def _range(values: list[float]) -> list[float]:
