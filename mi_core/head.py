@@ -93,27 +93,26 @@ class Pairs:
     def __init__(self, most: int, device: torch.device) -> None:
         self.most = most
         self.i, self.j = torch.triu_indices(most, most, 1, device=device)
-        self._above, self._below = self.i * most + self.j, self.j * most + self.i
-        self._pair = torch.zeros(most * most, dtype=torch.long, device=device)
-        number = torch.arange(len(self.i), device=device)
-        self._pair[self._above], self._pair[self._below] = number, number
-        self._diagonal = torch.eye(most, dtype=torch.bool, device=device)
+        self._above = self.i * most + self.j
+        # Where each cell of a square finds its pair; behind the last one stands the zero of the diagonal.
+        pair = torch.full((most, most), len(self.i), device=device)
+        pair[self.i, self.j] = pair[self.j, self.i] = torch.arange(len(self.i), device=device)
+        self._pair = pair.flatten()
 
     def ends(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What (B, M, ...) holds for the first and the second end of each pair, (B, P, ...) each."""
         return x.index_select(1, self.i), x.index_select(1, self.j)
 
     def square(self, x: Tensor) -> Tensor:
-        """Channels (B, C, P) as symmetric matrices (B, C, M, M) with zeros on the diagonal."""
-        if not len(self.i):
-            return x.new_zeros(*x.shape[:2], self.most, self.most)
-        whole = x.index_select(2, self._pair).view(*x.shape[:2], self.most, self.most)
-        return whole.masked_fill(self._diagonal, 0)
+        """Channels (B, P, C) as symmetric matrices (B, C, M, M) with zeros on the diagonal."""
+        rows = torch.cat([x, x.new_zeros(len(x), 1, x.shape[2])], dim=1).transpose(1, 2).contiguous()
+        whole = rows.gather(2, self._pair.expand(*rows.shape[:2], -1))
+        return whole.view(*rows.shape[:2], self.most, self.most)
 
     def folded(self, x: Tensor) -> Tensor:
         """x_ij + x_ji of matrices (B, C, M, M), as channels of each pair (B, P, C)."""
-        flat = x.flatten(2)
-        return (flat.index_select(2, self._above) + flat.index_select(2, self._below)).transpose(1, 2)
+        both = (x + x.transpose(2, 3)).flatten(2)
+        return both.gather(2, self._above.expand(*both.shape[:2], -1)).transpose(1, 2)
 
 
 def pack(masked: Masked) -> tuple[Tensor, Tensor]:
@@ -250,7 +249,7 @@ class PathUpdate(nn.Module):
         """z (B, P, pair), edges (B, P, 1) true where both ends are open."""
         x = self.norm(z)
         value, gate = self.edge(x).chunk(2, dim=-1)
-        a, b = pairs.square((value * torch.sigmoid(gate) * edges).transpose(1, 2)).chunk(2, dim=1)
+        a, b = pairs.square(value * torch.sigmoid(gate) * edges).chunk(2, dim=1)
         through = pairs.folded(a @ b)  # a and b are symmetric, so that (a @ b) transposed is b @ a
         heard: Tensor = self.back(F.gelu(self.near(x) + self.far(self.norm_paths(through))))
         return z + heard

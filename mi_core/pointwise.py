@@ -75,7 +75,7 @@ class PointwiseHead(nn.Module):
     def features(self, output: ModelOutput, is_open: Masked) -> tuple[Tensor, Tensor]:
         """What is known of each pair (B, M, M, pair), and a vector for every position with every token (B, M, V, d)."""
         z, _ = self.trunk.features(output, is_open)
-        z = Pairs(is_open.shape[1], z.device).square(z.transpose(1, 2)).permute(0, 2, 3, 1)
+        z = Pairs(is_open.shape[1], z.device).square(z).permute(0, 2, 3, 1)
         own = self.embed(torch.cat([output.hidden, output.log_probs.exp().float()], dim=-1))
         return z, own.unflatten(-1, (self.config.trunk.vocabulary, self.config.vector))
 

@@ -17,6 +17,7 @@ from mi_core.shapes import LogProbRow, MaskRow, PairMatrix, Row, VectorN
 SCHEMA = 1
 MAX_FILE_BYTES = 64 * 2**20
 MAX_EXPANDED_BYTES = 512 * 2**20
+DEPENDENT = 1e-3  # nats above the noise floor from which on a pair is called dependent
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +65,12 @@ class MIResult:
         """(N, N) bool: i < j, both open. The entries that count in every metric."""
         both = self.masked[:, None] & self.masked[None, :]
         return both.triu(diagonal=1)
+
+    @property
+    def dependent(self) -> Tensor:
+        """(N, N) bool: the pairs whose MI exceeds the noise floor by more than `DEPENDENT`; without probes, 0 nats."""
+        floor = 0.0 if self.noise_floor is None else self.noise_floor.nan_to_num(nan=0.0)
+        return self.pairs & (self.mi > floor + DEPENDENT)
 
     def top_pairs(self, count: int) -> list[tuple[int, int, float]]:
         """The `count` strongest pairs (i < j) with their MI, strongest first; ties keep position order."""

@@ -22,6 +22,7 @@ from mi_core.errors import FormatError, InputError
 from mi_core.head import build_head, config_for
 from mi_core.models.protocol import ModelOutput
 from mi_core.models.sudoku import SudokuConfig, SudokuModel, SudokuNetwork
+from mi_core.probing import probe
 from mi_core.sources import HeadSource
 from mi_core.sudoku.board import VOCAB, from_digits, to_digits
 from mi_core.sudoku.presets import PRESETS
@@ -80,6 +81,16 @@ def test_estimator_scores_have_the_promised_keys() -> None:
     blanks = (states == 9).sum(1).double()
     assert row["passes_probing"] <= float((1 + 9 * blanks).mean()), "no more than 1 + N V"
     assert sum(band["states"] for band in row["by_mask_ratio"]) == len(states) == row["states"]
+    assert row["pairs"] == int((blanks * (blanks - 1) / 2).sum())
+    assert row["dependent_pairs"] == 0 and row["dependent_spearman"] is None, "boards that are nearly full"
+
+
+def test_ranks_are_scored_among_dependent_pairs_too() -> None:
+    state = PRESETS["rectangle"].tokens[None]
+    row = bench_estimator(catalog.load_model("sudoku"), catalog.load_head("sudoku"), state)
+    truth = probe(catalog.load_model("sudoku"), state[0], mass=1.0)
+    assert 6 <= row["dependent_pairs"] == int(truth.dependent.sum()) < row["pairs"]
+    assert row["dependent_spearman"] > 0.5
 
 
 def test_speeds_are_ratios_of_the_same_jobs(monkeypatch: pytest.MonkeyPatch) -> None:

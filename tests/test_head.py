@@ -107,8 +107,8 @@ def test_pairs_are_worked_on_as_their_whole_squares_would_be() -> None:
     found = update(z, (first & second)[..., None], pairs)
     inside = (first & second)[0]
     torch.testing.assert_close(found[0, inside], wanted[i[0], j[0]][inside], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(pairs.square(z.transpose(1, 2))[0].permute(1, 2, 0), square)
-    assert Pairs(1, torch.device("cpu")).square(torch.zeros(2, 8, 0)).shape == (2, 8, 1, 1)
+    torch.testing.assert_close(pairs.square(z)[0].permute(1, 2, 0), square)
+    assert Pairs(1, torch.device("cpu")).square(torch.zeros(2, 0, 8)).shape == (2, 8, 1, 1)
 
 
 def test_batch_and_single_agree(model: Model) -> None:

@@ -209,6 +209,17 @@ def test_the_noise_floor_predicts_the_mi_that_inconsistency_feigns() -> None:
         assert floor / spurious == pytest.approx(1, rel=0.25), form
 
 
+def test_dependent_pairs_stand_above_the_noise_floor() -> None:
+    marginals = torch.rand(3, 6, generator=torch.Generator().manual_seed(0)).tolist()
+    model = Noisy(ExactModel(exact.independent(marginals)), scale=0.2)
+    result = probe(model, torch.tensor([6, 6, 6]), mass=1.0)
+    assert result.noise_floor is not None and result.noise_floor[0, 1] > 1e-4
+    for above, expected in ((5e-4, 0), (2e-3, 3)):
+        assert int(replace(result, mi=result.noise_floor + above).dependent.sum()) == expected
+    told = replace(result, probes=None, mi=torch.full((3, 3), 2e-3))
+    assert torch.equal(told.dependent, told.pairs), "without probes there is no floor"
+
+
 # ---- cuts
 
 

@@ -242,7 +242,17 @@ def _scores(guesses: list[MIResult], truths: list[MIResult]) -> Row:
     y = torch.cat([t.mi[t.pairs] for t in truths])
     score = agreement(f, y)
     values = {k: round(getattr(score, k), 4) for k in ("pearson", "spearman", "r2")}
-    return {**values, "rmse": round(score.rmse, 5), "states": len(truths), "pairs": score.pairs}
+    # Most pairs of a board that is nearly full are independent; the order of their zeros says nothing.
+    dependent = torch.cat([t.dependent[t.pairs] for t in truths])
+    ranked = agreement(f[dependent], y[dependent]).spearman
+    return {
+        **values,
+        "rmse": round(score.rmse, 5),
+        "states": len(truths),
+        "pairs": score.pairs,
+        "dependent_pairs": int(dependent.sum()),
+        "dependent_spearman": None if math.isnan(ranked) else round(ranked, 4),
+    }
 
 
 def bench_cut(

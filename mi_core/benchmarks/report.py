@@ -241,18 +241,23 @@ def designs_table(record: Row) -> str:
 
 
 def _estimators(records: Sequence[Row]) -> str:
-    lines = ["| head | mask ratio | Pearson | Spearman | R² | RMSE (nats) | states |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| head | mask ratio | Pearson | Spearman | of dependent pairs | R² | RMSE (nats) | states | dependent pairs |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for record in records:
         result = record["result"]
         for row in [*result["by_mask_ratio"], {**result, "mask_ratio": None}]:
             band = "all" if row["mask_ratio"] is None else "{:g} to {:g}".format(*row["mask_ratio"])
-            scores = " | ".join(f"{row[k]:.3f}" for k in ("pearson", "spearman", "r2"))
-            lines.append(f"| {result['estimator']} | {band} | {scores} | {row['rmse']:.4f} | {row['states']} |")
+            scores = " | ".join(_number(row[k]) for k in ("pearson", "spearman", "dependent_spearman", "r2"))
+            ends = f"{row['states']} | {row['dependent_pairs']:,} of {row['pairs']:,}"
+            lines.append(f"| {result['estimator']} | {band} | {scores} | {row['rmse']:.4f} | {ends} |")
     first = records[0]["result"]
     text = _peers(records) if "precision" in first else f"Model {first['model']}, sequences that were held out. "
     passes = f"Full probing took {first['passes_probing']:.0f} passes a state on average, a head 1"
     speed = f"; wall clock in the same run {first['speedup']:.0f} to 1."
-    return "\n".join(lines) + f"\n\n{text}{passes}{speed}\n\n" + "\n\n".join(_origin(r) for r in records)
+    above = "Dependent: MI more than .001 nats above the noise floor that the model's own inconsistency sets. "
+    return "\n".join(lines) + f"\n\n{above}{text}{passes}{speed}\n\n" + "\n\n".join(_origin(r) for r in records)
 
 
 def _peers(records: Sequence[Row]) -> str:
