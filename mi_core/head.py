@@ -80,7 +80,7 @@ class MIHead(nn.Module):
         raise NotImplementedError
 
     def blocks(self) -> nn.Module:
-        """What lies between the first layer and the last."""
+        """What lies between the first layer and the last: training updates its matrices by another rule."""
         raise NotImplementedError
 
 
