@@ -150,7 +150,7 @@ def test_an_upper_quantile_is_an_upper_estimate(
 
 def test_pairs_that_were_labelled_without_a_pass_are_left_out() -> None:
     """A position that is all but certain was labelled 0; nothing is known of its MI."""
-    model = ExactModel(exact.JointTable(torch.tensor([[0.9985, 0.0005], [0.0005, 0.0005]])), name="sure")
+    model = ExactModel(exact.JointTable(torch.tensor([[0.5, 0.4985], [0.0005, 0.001]])), name="sure")  # of one end
     tokens = torch.full((1, 2), 2)
     labels = read_labels_of(tokens, torch.zeros(1, 2, 2))
     assert len(gather(model, trunk_of(model), labels, torch.tensor([0]), np.random.default_rng(0))) == 0

@@ -217,7 +217,7 @@ def test_a_head_learns_its_labels(tmp_path: Path, variant: str) -> None:
     labels = LabelSet(tokens, target, torch.zeros(16, dtype=torch.bool))
     lines: list[str] = []
     out = tmp_path / "head.safetensors"
-    train_head(
+    made = train_head(
         model,
         labels,
         out,
@@ -228,8 +228,9 @@ def test_a_head_learns_its_labels(tmp_path: Path, variant: str) -> None:
     assert len(scores) == 2 and (variant == "paper" or scores[0] < scores[1] > 0.5)
     losses = _losses(lines)
     assert losses[-1] < 0.6 * losses[0]
-    header, _ = load_weights(out, HEAD_KIND)
+    header, kept = load_weights(out, HEAD_KIND)
     assert load_head_file(out).config.variant == variant
+    assert all(torch.equal(value, kept[name].float()) for name, value in made.state_dict().items()), "what ships"
     assert header.training["steps_done"] == 60 and header.metrics["held_out_r2"] == pytest.approx(scores[1], abs=1e-4)
     settings = HeadTraining(variant="paper" if variant == "marginals" else "marginals", steps=60)
     with pytest.raises(InputError, match=r"head.safetensors.run holds a run of a network of another size"):
