@@ -232,9 +232,17 @@ def test_a_head_learns_its_labels(tmp_path: Path, variant: str) -> None:
     assert load_head_file(out).config.variant == variant
     assert all(torch.equal(value, kept[name].float()) for name, value in made.state_dict().items()), "what ships"
     assert header.training["steps_done"] == 60 and header.metrics["held_out_r2"] == pytest.approx(scores[1], abs=1e-4)
-    settings = HeadTraining(variant="paper" if variant == "marginals" else "marginals", steps=60)
-    with pytest.raises(InputError, match=r"head.safetensors.run holds a run of a network of another size"):
-        train_head(model, labels, out, settings, report=lines.append)
+    settings = HeadTraining(variant=variant, steps=60, batch=4, rate=6e-3, checkpoint_every=30)
+    again = train_head(model, labels, out, settings, report=lines.append)
+    assert load_weights(out, HEAD_KIND)[0].training["steps_done"] == 60, "a finished run is not run again"
+    assert all(torch.equal(value, kept[name].float()) for name, value in again.state_dict().items())
+    for other in (replace(settings, seed=9), HeadTraining(variant="paper" if variant == "marginals" else "marginals")):
+        with pytest.raises(
+            InputError, match=r"head.safetensors.run holds a run of another size, with other settings or on other"
+        ):
+            train_head(model, labels, out, other, report=lines.append)
+    with pytest.raises(InputError, match="with other settings or on other data"):
+        train_head(model, labels, out, settings, report=lines.append, origin={"labels": "others"})
 
 
 def test_a_head_can_go_on_from_another(tmp_path: Path) -> None:

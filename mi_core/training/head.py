@@ -65,7 +65,7 @@ def train_head(
         origin: what the header says of the labels.
 
     Raises:
-        InputError: the head to start from, or the run to pick up, is of another size or variant.
+        InputError: the head to start from is of another size or variant; the run kept there is another one.
     """
     torch.manual_seed(settings.seed)
     head = _first_head(settings, model, features_of(model, labels.tokens[:1])).to(model.device)
@@ -80,7 +80,8 @@ def train_head(
         save_weights(out, {name: value.half() for name, value in average.state_dict().items()}, header)
 
     folder = out.with_name(out.name + ".run")
-    fit_head(head, model, labels, settings, folder=folder, write=write, augment=augment, report=report, cancel=cancel)
+    hooks: dict[str, Any] = {"augment": augment, "report": report, "cancel": cancel}
+    fit_head(head, model, labels, settings, folder=folder, about=trained, write=write, **hooks)
     return load_head_file(out).to(model.device)  # what ships, in half precision
 
 
@@ -91,6 +92,7 @@ def fit_head(
     settings: HeadTraining,
     *,
     folder: Path | None = None,
+    about: dict[str, Any] | None = None,
     write: Callable[[MIHead, int, float], None] = lambda average, steps, score: None,
     augment: Augment | None = None,
     report: Report = print,
@@ -100,6 +102,7 @@ def fit_head(
 
     Args:
         folder: where the run keeps its state, if anywhere.
+        about: what a run must share with the one kept there to go on with it.
         write: stores the three at every checkpoint and at the end.
     """
     held = min(_HELD_OUT, max(1, len(labels) // 10))
@@ -115,7 +118,7 @@ def fit_head(
         seed=settings.seed,
         checkpoint_every=settings.checkpoint_every,
     )
-    run = Run(folder, head, head.blocks(), schedule)
+    run = Run(folder, head, head.blocks(), schedule, about)
     average: MIHead = run.average.module  # type: ignore[assignment]
     open_count = (labels.tokens == model.vocab.mask_id).sum(1).numpy()
     batches = like_sized(open_count, train, settings.batch, run.rng)

@@ -48,13 +48,22 @@ class Run:
 
     Args:
         folder: where the state is kept, if anywhere; a run that was begun there goes on.
+        about: what else the run is of, plain values; a run of something else is not gone on with.
 
     Raises:
-        InputError: what is kept there belongs to a network of another size.
+        InputError: what is kept there is a run of something else.
     """
 
-    def __init__(self, folder: Path | None, network: nn.Module, blocks: nn.Module, schedule: Schedule) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        network: nn.Module,
+        blocks: nn.Module,
+        schedule: Schedule,
+        about: dict[str, Any] | None = None,
+    ) -> None:
         self.folder, self.network, self.schedule = folder, network, schedule
+        self.about = json.dumps([self.parameters, about], sort_keys=True)
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
         self.average = AveragedModel(network, avg_fn=_moving_average(schedule.average))
@@ -127,6 +136,7 @@ class Run:
             "rng": json.dumps(self.rng.bit_generator.state),
             "step": self.step,
             "spent": self.clock.seconds,
+            "about": self.about,
         }
         part = self.folder / "state.pt.part"
         torch.save(state, part)
@@ -136,12 +146,12 @@ class Run:
         if self.folder is None or not (path := self.folder / "state.pt").is_file():
             return
         state = torch.load(path, weights_only=True)
-        try:
-            self.network.load_state_dict(state["network"])
-        except RuntimeError as error:
+        if state.get("about") != self.about:
             raise InputError(
-                f"{self.folder.name} holds a run of a network of another size; remove it or write to another file."
-            ) from error
+                f"{self.folder.name} holds a run of another size, with other settings or on other data; "
+                "remove it or write to another file."
+            )
+        self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)

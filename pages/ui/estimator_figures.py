@@ -109,6 +109,7 @@ def cost_chart(study: Row) -> None:
                 showarrow=True,
                 arrowhead=0,
                 arrowwidth=0.8,
+                arrowcolor=figures.text_colour(),
                 standoff=6,
             )
     figure.update_layout(height=440)
