@@ -22,6 +22,7 @@ from mi_core.cli.main import main
 from mi_core.errors import FormatError, InputError, SettingError, UnknownName
 from mi_core.head import load_head_file
 from mi_core.models.esmc import KIND, EsmcModel, build_esmc
+from mi_core.models.protocol import Model
 from mi_core.proteins.sequence import VOCAB
 from mi_core.training import label_farm
 from mi_core.training.head import HeadTraining, features_of, train_head
@@ -32,11 +33,13 @@ from mi_core.training.labels import (
     SHARD,
     LabelRecipe,
     LabelSet,
+    mixed,
     protein_states,
     read_labels,
     shard_bytes,
     shard_path,
     shard_states,
+    symmetric_labels,
     write_shard,
 )
 from mi_core.training.protein_data import sequences_in
@@ -387,10 +390,49 @@ def test_sequences_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
         sequences_in(tmp_path / "none")
 
 
+@pytest.mark.parametrize(("option", "moved"), [([], True), (["--no-symmetries"], False)])
+def test_a_board_is_seen_under_symmetries_or_as_it_was_probed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: list[str], moved: bool
+) -> None:
+    folders, seen = [tmp_path / "one", tmp_path / "two"], {}
+
+    def train(model: Model, labels: LabelSet, out: Path, settings: HeadTraining, **how: Any) -> None:
+        seen.update(how, labels=labels)
+
+    for folder in folders:
+        folder.mkdir()
+        an_old_shard(folder)
+        (folder / MANIFEST).write_text(json.dumps({"model": "sudoku", "name": folder.name}))
+    monkeypatch.setattr("mi_core.training.head.train_head", train)
+    both = [word for folder in folders for word in ("--labels", str(folder))]
+    assert main(["train", "head", *both, *option]) == 0
+    assert (seen["augment"] is symmetric_labels, seen["origin"]["symmetries"]) == (moved, moved)
+    assert len(seen["labels"]) == 4 and [part["name"] for part in seen["origin"]["labels"]] == ["one", "two"]
+
+
+def test_sets_are_mixed_at_an_even_pace() -> None:
+    """What a training holds out, the first states, is then of every folder."""
+
+    def labels(count: int, length: int, token: int) -> LabelSet:
+        mi = torch.full((count, length, length), token / 10, dtype=torch.float16)
+        return LabelSet(torch.full((count, length), token), mi, torch.full((count,), token == 1))
+
+    whole = mixed([labels(6, 3, 1), labels(2, 5, 2)])
+    assert whole.tokens[:, 0].tolist() == [1, 1, 2, 1, 1, 1, 2, 1]
+    assert whole.lengths.tolist() == [3, 3, 5, 3, 3, 3, 5, 3] and whole.mi.shape == (8, 5, 5)
+    assert whole.from_decoding.tolist() == [token == 1 for token in whole.tokens[:, 0]]
+    torch.testing.assert_close(whole.mi[:, 0, 0].float() * 10, whole.tokens[:, 0].float(), atol=1e-2, rtol=0)
+    assert whole.mi[0, 3:].isnan().all() and not whole.mi[2].isnan().any()
+
+
+def an_old_shard(folder: Path) -> None:
+    tokens, mi = np.full((2, 81), 9, np.uint8), np.zeros((2, 81, 81), np.float16)
+    with (folder / "shard-00000.npz").open("wb") as file:
+        np.savez_compressed(file, tokens=tokens, mi=mi, decoding=np.zeros(2, bool), model=np.array("sudoku"))
+
+
 def test_shards_of_before_are_read_as_they_were(tmp_path: Path) -> None:
     """The format of Sudoku shards is that of the shipped heads' labels."""
-    tokens, mi = np.full((2, 81), 9, np.uint8), np.zeros((2, 81, 81), np.float16)
-    with (tmp_path / "shard-00000.npz").open("wb") as file:
-        np.savez_compressed(file, tokens=tokens, mi=mi, decoding=np.zeros(2, bool), model=np.array("sudoku"))
+    an_old_shard(tmp_path)
     labels = read_labels(tmp_path, "sudoku")
     assert labels.tokens.shape == (2, 81) and labels.tokens.dtype == torch.int64 and (labels.lengths == 81).all()

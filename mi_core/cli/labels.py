@@ -1,6 +1,7 @@
 """The commands `labels` and `train head`: probed MI of many states, and the head that learns from it."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,21 +125,23 @@ def train_head_command(arguments: argparse.Namespace) -> Answer:
     """`train head`: on the shards of a folder; those of Sudoku are made on the way where they are missing."""
     from mi_core.training.head import HeadTraining, train_head
     from mi_core.training.label_farm import MANIFEST
-    from mi_core.training.labels import make_labels, read_labels, symmetric_labels
+    from mi_core.training.labels import make_labels, mixed, read_labels, symmetric_labels
 
     is_sudoku = arguments.model == "sudoku"
     path = arguments.weights or (catalog.SUDOKU_FILE if is_sudoku else None)
     model = catalog.load_model(arguments.model, weights=path)
-    if is_sudoku and not (arguments.labels / MANIFEST).is_file():
+    folders: list[Path] = arguments.labels or [Path("runs/labels")]
+    if is_sudoku and not any((folder / MANIFEST).is_file() for folder in folders):
         fast = catalog.load_model("sudoku", weights=path, low_precision=True)
-        labels = make_labels(
-            fast, arguments.labels, shards=arguments.shards, minutes=arguments.label_minutes, report=log
-        )
+        labels = make_labels(fast, folders[0], shards=arguments.shards, minutes=arguments.label_minutes, report=log)
     else:
-        _check_folder(arguments.labels, model)
-        labels = read_labels(arguments.labels, model.name)
+        for folder in folders:
+            _check_folder(folder, model)
+        labels = mixed([read_labels(folder, model.name) for folder in folders])
+    augment = symmetric_labels if is_sudoku and arguments.symmetries else None
+    origin = _origin(folders, is_sudoku) | {"symmetries": augment is not None}
     if arguments.variant == catalog.QUANTILES:
-        return _train_quantiles(arguments, model, labels, is_sudoku)
+        return _train_quantiles(arguments, model, labels, augment, origin)
     settings = HeadTraining(
         variant=arguments.variant,
         epochs=arguments.epochs,
@@ -148,8 +151,7 @@ def train_head_command(arguments: argparse.Namespace) -> Answer:
         start=str(arguments.start) if arguments.start else None,
     )
     out = arguments.out or catalog.head_file(arguments.model, arguments.variant)
-    augment = symmetric_labels if is_sudoku else None
-    train_head(model, labels, out, settings, augment=augment, report=log, origin=_origin(arguments.labels, is_sudoku))
+    train_head(model, labels, out, settings, augment=augment, report=log, origin=origin)
     return {"out": str(out), "states": len(labels)}, f"Head written to {out}."
 
 
@@ -218,9 +220,10 @@ def bench_heads_command(arguments: argparse.Namespace) -> Answer:
     return result, "\n".join(lines)
 
 
-def _train_quantiles(arguments: argparse.Namespace, model: Model, labels: Any, is_sudoku: bool) -> Answer:
+def _train_quantiles(
+    arguments: argparse.Namespace, model: Model, labels: Any, augment: Any, origin: dict[str, Any]
+) -> Answer:
     from mi_core.quantiles import marginals_trunk
-    from mi_core.training.labels import symmetric_labels
     from mi_core.training.quantiles import QuantileTraining, train_quantiles
 
     trunk = marginals_trunk(catalog.load_head(arguments.model, weights=arguments.start))
@@ -231,9 +234,9 @@ def _train_quantiles(arguments: argparse.Namespace, model: Model, labels: Any, i
         labels,
         out,
         QuantileTraining(epochs=arguments.epochs, minutes=arguments.minutes, seed=arguments.seed),
-        augment=symmetric_labels if is_sudoku else None,
+        augment=augment,
         report=log,
-        origin=_origin(arguments.labels, is_sudoku),
+        origin=origin,
     )
     return {"out": str(out), "states": len(labels)}, f"Head with quantiles written to {out}."
 
@@ -246,14 +249,15 @@ def _check_folder(folder: Path, model: Model) -> None:
         )
 
 
-def _origin(folder: Path, is_sudoku: bool) -> dict[str, Any]:
+def _origin(folders: Sequence[Path], is_sudoku: bool) -> dict[str, Any]:
     """What the header of the head says of its labels."""
     import json
 
     from mi_core.training.label_farm import MANIFEST
 
-    if (folder / MANIFEST).is_file():
-        return {"data": "probed MI", "labels": json.loads((folder / MANIFEST).read_text())}
+    known = [json.loads(path.read_text()) for folder in folders if (path := folder / MANIFEST).is_file()]
+    if known:
+        return {"data": "probed MI", "labels": known[0] if len(known) == 1 else known}
     where = "half random, half decoding states of our generator" if is_sudoku else "states of unknown origin"
     return {"data": f"probed MI (mass .995, 12 positions a state) of {where}" if is_sudoku else f"probed MI of {where}"}
 

@@ -514,13 +514,21 @@ def _parser() -> argparse.ArgumentParser:
     head = _command(train, "head", train_head_command, "the MI head of a model; labels resume")
     _add_model(head)
     head.add_argument("--out", type=Path)
-    head.add_argument("--labels", type=Path, default=Path("runs/labels"), help="folder of label shards")
+    head.add_argument(
+        "--labels", type=Path, action="append", help="folder of label shards, runs/labels; again for several together"
+    )
     head.add_argument("--shards", type=at_least_one, default=64, help="shards of 64 states")
     head.add_argument("--label-minutes", type=float)
     head.add_argument("--start", type=Path, help="go on from this head, with a new schedule")
     head.add_argument("--epochs", type=at_least_one, default=30)
     head.add_argument("--minutes", type=float)
     head.add_argument("--rate", type=float, default=2e-3, help="learning rate; smaller where the loss gets stuck")
+    head.add_argument(
+        "--symmetries",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="a new symmetry of the game for each board of a batch; without, the labels as they were probed",
+    )
     head.add_argument("--seed", type=int, default=3)
 
     pointwise = _command(train, "pointwise", train_pointwise_command, "what tells how two drawn tokens go together")
