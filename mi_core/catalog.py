@@ -102,7 +102,7 @@ def load_model(
 
     Args:
         weights: a weight file to take instead of the shipped one.
-        low_precision: multiply in bfloat16 (Sudoku only); for label making.
+        low_precision: multiply in bfloat16 (Sudoku and ESM-C); for label making.
         backbone: the structure that ProteinMPNN designs for.
         sequence: (L,) of the protein that a family's model is asked about, before it is masked; without it, or with
             one letter for each column, the model takes rows of the alignment.
@@ -119,7 +119,7 @@ def load_model(
     if name == TUNED_ESMC:
         return load_tuned_esmc(weights or TUNED_ESMC_FILE, OWN_ESMC["esmc-mini"][1], name=name)
     if name in OWN_ESMC:
-        return load_esmc_file(weights or OWN_ESMC[name][1], name=name)
+        return load_esmc_file(weights or OWN_ESMC[name][1], name=name, low_precision=low_precision)
     if name in FAMILIES:
         return _family(weights or FAMILIES[name][1], name, sequence)
     if name == OWN_FAMILY:
@@ -127,7 +127,7 @@ def load_model(
             raise InputError("Model family is one of your own; name its weight file with --weights.")
         return _family(weights, name, sequence)
     if name in HUB:
-        return load_esmc(name, weights=weights)
+        return load_esmc(name, weights=weights, low_precision=low_precision)
     if name == PROTEINMPNN:
         return _proteinmpnn(backbone, weights)
     if name == "antiberty" or name.startswith("hf:"):

@@ -6,7 +6,6 @@ A state dict says how wide and how deep its network is; all published ESM-C have
 import copy
 import os
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +34,23 @@ LONGEST = 2_046  # the model was trained on 2,048 tokens, BOS and EOS among them
 
 
 class EsmcModel(AminoModel):
-    """`Model` protocol around an `ESMC`; on a GPU it multiplies in bfloat16, as the package does."""
+    """`Model` protocol around an `ESMC`; on a GPU it multiplies in bfloat16, as the package does.
 
-    def __init__(self, network: nn.Module, *, name: str) -> None:
+    Args:
+        low_precision: does so on a processor, too.
+    """
+
+    def __init__(self, network: nn.Module, *, name: str, low_precision: bool = False) -> None:
         tokenizer: Any = network.tokenizer
         ids = tuple(tokenizer.convert_tokens_to_ids(list(VOCAB.symbols)))
         around = Alphabet(ids, tokenizer.mask_token_id, (tokenizer.cls_token_id,), (tokenizer.eos_token_id,))
         super().__init__(name, network, around, longest=LONGEST)
+        self._low_precision = low_precision
 
     def run(self, ids: Tensor) -> NetworkPass:
         """One pass; the states after each block, then the normalised ones that the logits are read from."""
-        on_gpu = self.device.type == "cuda"
-        with torch.autocast("cuda", dtype=torch.bfloat16) if on_gpu else nullcontext():
+        kind = self.device.type
+        with torch.autocast(kind, dtype=torch.bfloat16, enabled=self._low_precision or kind == "cuda"):
             output = self.network(sequence_tokens=ids)
         states = tuple(output.hidden_states)
         blocks: Any = self.network.get_submodule("transformer").blocks
@@ -119,7 +123,7 @@ def build_esmc(*, d_model: int, n_heads: int, n_layers: int) -> Any:
     return ESMC(d_model, n_heads, n_layers, get_esmc_model_tokenizers(), use_flash_attn=False)
 
 
-def load_esmc(name: str, *, weights: Path | None = None) -> EsmcModel:
+def load_esmc(name: str, *, weights: Path | None = None, low_precision: bool = False) -> EsmcModel:
     """A published ESM-C.
 
     Args:
@@ -133,7 +137,7 @@ def load_esmc(name: str, *, weights: Path | None = None) -> EsmcModel:
     """
     given = weights or _from_environment(name)
     if given is not None:
-        return load_esmc_file(given, name=name)
+        return load_esmc_file(given, name=name, low_precision=low_precision)
     build_esmc(d_model=HEAD_WIDTH, n_heads=1, n_layers=1)  # says what is missing before anything is fetched
     from esm.models.esmc import ESMC
 
@@ -146,10 +150,10 @@ def load_esmc(name: str, *, weights: Path | None = None) -> EsmcModel:
             f"data/{path} of huggingface.co/{repository} elsewhere and name the file with --weights or in "
             f"{WEIGHTS_VARIABLE}."
         ) from error
-    return EsmcModel(network, name=name)
+    return EsmcModel(network, name=name, low_precision=low_precision)
 
 
-def load_esmc_file(path: Path, *, name: str) -> EsmcModel:
+def load_esmc_file(path: Path, *, name: str, low_precision: bool = False) -> EsmcModel:
     """An ESM-C from a `.pth` or `.safetensors` file or a folder that holds one; raises as `load_esmc`."""
     path = _weight_file(path)
     header, tensors = read_any(path, KIND)
@@ -160,7 +164,7 @@ def load_esmc_file(path: Path, *, name: str) -> EsmcModel:
         raise FormatError(f"The header of {path.name} does not describe an ESM-C.") from error
     fill_network(network, {k: v.float() for k, v in tensors.items()}, path)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return EsmcModel(network.to(device), name=name)
+    return EsmcModel(network.to(device), name=name, low_precision=low_precision)
 
 
 def esmc_is_here(name: str) -> bool:
