@@ -23,6 +23,7 @@ from mi_core.errors import FormatError, InputError, SettingError, UnknownName
 from mi_core.head import load_head_file
 from mi_core.models.esmc import KIND, EsmcModel, build_esmc
 from mi_core.models.protocol import Model
+from mi_core.probing import probe
 from mi_core.proteins.sequence import VOCAB
 from mi_core.training import label_farm
 from mi_core.training.head import HeadTraining, features_of, train_head
@@ -33,6 +34,7 @@ from mi_core.training.labels import (
     SHARD,
     LabelRecipe,
     LabelSet,
+    label,
     mixed,
     protein_states,
     read_labels,
@@ -388,6 +390,21 @@ def test_sequences_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
         sequences_in(tmp_path / "s.fasta")
     with pytest.raises(InputError, match="no sequence file"):
         sequences_in(tmp_path / "none")
+
+
+def test_with_both_ends_probed_a_label_is_the_mi_of_the_averaged_joint(tiny: EsmcModel) -> None:
+    """An inconsistent model says more of a pair from one end than the averaged joint does; that is no label then."""
+    state = torch.full((12,), VOCAB.mask_id)
+    truth = probe(tiny, state, mass=1.0).mi
+    one, two = (
+        torch.from_numpy(label(tiny, state, np.random.default_rng(0), mass=1.0, count=4, ends=ends)).double()
+        for ends in (1, 2)
+    )
+    labelled = ~two.isnan() & ~torch.eye(12, dtype=torch.bool)
+    assert labelled.sum() == 4 * 3 and (~one.isnan())[labelled].all() and (~one.isnan()).sum() > (~two.isnan()).sum()
+    torch.testing.assert_close(two[labelled], truth[labelled], atol=1e-6, rtol=1e-2)
+    with pytest.raises(SettingError, match="1 or 2 ends"):
+        LabelRecipe("esmc-mini", ends=3)
 
 
 @pytest.mark.parametrize(("option", "moved"), [([], True), (["--no-symmetries"], False)])

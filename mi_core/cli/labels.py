@@ -32,6 +32,7 @@ def make_labels_command(arguments: argparse.Namespace) -> Answer:
         _sequences(arguments),
         arguments.longest,
         arguments.flank,
+        arguments.ends,
     )
     made = make_shards(
         recipe,
@@ -275,5 +276,7 @@ def describe_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=LABEL_SEED)
     parser.add_argument("--mass", type=float, default=0.995, help="of the tokens tried")
     parser.add_argument("--positions", type=at_least_one, default=PROBED, help="probed in each state")
+    ends = "of a pair to be probed; 2 where a model's two directions differ, as on foreign proteins"
+    parser.add_argument("--ends", type=int, choices=(1, 2), default=1, help=ends)
     parser.add_argument("--engine", choices=ENGINES, default="local", help="ray: a cluster (requirements-ray.txt)")
     parser.add_argument("--address", help="of a running Ray cluster; one on this machine if left out")

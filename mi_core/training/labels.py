@@ -6,7 +6,10 @@ sequences of a FASTA file, and tables: draws from the table, both masked with a 
 as they are made and never made twice; their content depends on the recipe and the shard's number alone.
 
 A few positions of each state are probed, not all: the same passes then show the head many more states. A pair with one
-end probed carries the MI of that direction, and which end it is is chance, so that the best fit is the symmetric MI.
+end probed carries the MI of that direction, and which end it is is chance, so that the best fit is the mean of the two.
+That is the MI of the averaged joint where the model is consistent. Where it is not (a protein model, far from what it
+knows), it is more, since averaging two joints that disagree blurs both: there only pairs with both ends probed may
+count, `ends=2`.
 """
 
 import os
@@ -76,10 +79,13 @@ class LabelRecipe:
     sequences: tuple[str, ...] = ()  # of amino acids; for protein models
     longest: int = LONGEST  # residues of a state
     flank: int = 0  # random residues at most before and behind half of the sequences
+    ends: int = 1  # of a pair that must have been probed for it to be labelled, 1 or 2
 
     def __post_init__(self) -> None:
         if not 0 < self.mass <= 1:
             raise SettingError(f"mass must be above 0 and at most 1, got {self.mass}.")
+        if self.ends not in (1, 2):
+            raise SettingError(f"Of a pair 1 or 2 ends are probed, got {self.ends}.")
 
 
 def make_labels(
@@ -300,7 +306,8 @@ def shard_bytes(model: Model, recipe: LabelRecipe, number: int) -> bytes:
     """The whole file of a shard; the same bytes for the same recipe and number."""
     states, decoding = shard_states(model, recipe, number)
     rng = np.random.default_rng(recipe.seed + SEED_STEP * number)
-    labels = [label(model, row, rng, mass=recipe.mass, count=recipe.positions)[None] for row in states]
+    settings: dict[str, Any] = {"mass": recipe.mass, "count": recipe.positions, "ends": recipe.ends}
+    labels = [label(model, row, rng, **settings)[None] for row in states]
     longest = max(map(len, states))
     tokens = [_padded(row.numpy()[None], longest, _PAD_IN_FILE) for row in states]
     file = BytesIO()
@@ -322,9 +329,10 @@ def write_shard(path: Path, content: bytes) -> None:
 
 
 def label(
-    model: Model, tokens: Tensor, rng: np.random.Generator, *, mass: float, count: int = PROBED
+    model: Model, tokens: Tensor, rng: np.random.Generator, *, mass: float, count: int = PROBED, ends: int = 1
 ) -> NDArray[np.float16]:
-    """Probed MI of the pairs that touch one of `count` positions drawn from the uncertain ones, (N, N); NaN elsewhere.
+    """Probed MI of pairs one or both of whose ends are among `count` positions drawn from the uncertain ones, (N, N);
+    NaN elsewhere.
 
     A position that is all but certain depends on nothing: its pairs are labelled 0 without a pass.
     """
@@ -335,5 +343,6 @@ def label(
     chosen = torch.zeros_like(masked)
     chosen[rng.permutation(where)[:count]] = True
     mi = probe(model, tokens, mass=mass, positions=chosen, base=base).mi
-    known = chosen | ~uncertain
-    return torch.where(known[:, None] | known[None, :], mi, torch.nan).numpy().astype(np.float16)
+    known = ~uncertain[:, None] | ~uncertain
+    known |= (chosen[:, None] & chosen) if ends == 2 else (chosen[:, None] | chosen)
+    return torch.where(known, mi, torch.nan).numpy().astype(np.float16)
