@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from mi_core import catalog
+from mi_core.agreement import agreement
 from mi_core.errors import FormatError, InputError
 from mi_core.head import estimate
 from mi_core.models.amino import AminoModel
@@ -247,6 +248,16 @@ def test_local_files_and_folders(suffix: str, tmp_path: Path, tiny: Any, monkeyp
         load_esmc_file(tmp_path, name="x")
 
 
+def test_in_low_precision_it_answers_nearly_the_same() -> None:
+    """`labels --low-precision`: rougher by bfloat16, not by more, and not by nothing."""
+    tokens = VOCAB.encode(UBIQUITIN)[None].clone()
+    tokens[0, 10:40] = VOCAB.mask_id
+    exact, rough = (
+        catalog.load_model("esmc-kunitz", low_precision=low)(tokens).log_probs.exp() for low in (False, True)
+    )
+    assert 1e-5 < (exact - rough).abs().max() < 0.05
+
+
 def test_our_own_files_carry_their_size(tmp_path: Path) -> None:
     network = build_esmc(d_model=32, n_heads=2, n_layers=1)
     size = {"d_model": 32, "n_heads": 2, "n_layers": 1}
@@ -335,3 +346,13 @@ def test_the_shipped_head_follows_probing_on_a_family_member() -> None:
     pairs = (hidden[:, None] & hidden).triu(diagonal=1)
     assert pairs.sum() > 150 and torch.stack([truth[pairs], guess[pairs]]).corrcoef()[0, 1] > 0.8
     assert guess[pairs].mean() == pytest.approx(truth[pairs].mean(), rel=0.5)
+
+
+def test_the_shipped_head_follows_probing_on_a_family_that_nothing_was_trained_on() -> None:
+    """Ubiquitin, two fifths hidden: neither the Kunitz model nor its head saw its family (PF00240)."""
+    model, tokens = catalog.load_model("esmc-kunitz"), VOCAB.encode(UBIQUITIN)
+    hidden = torch.rand(len(tokens), generator=torch.Generator().manual_seed(0)) < 0.4
+    state = torch.where(hidden, VOCAB.mask_id, tokens)
+    truth, guess = probe(model, state, mass=0.99), estimate(model, catalog.load_head("esmc-kunitz"), state)
+    score = agreement(guess.mi[truth.pairs], truth.mi[truth.pairs])
+    assert score.pairs > 300 and score.r2 > 0.4 and score.spearman > 0.6  # the head of Kunitz domains alone: -1.4

@@ -24,6 +24,7 @@ COMPARED, SAMPLES = "Estimators compared", "MI from samples"
 RECORDS = {
     "Sudoku, stored": "estimators_sudoku.json",
     "ESM-C Kunitz, stored": "estimators_esmc-kunitz.json",
+    "ESM-C Kunitz, other families": "estimators_esmc-kunitz-families.json",
 }
 OWN = "A state of your own"
 PROTEINS = ("esmc-mini", "esmc-mini-kunitz", "esmc-kunitz", "antiberty", "esmc_300m", "esmc_600m")
