@@ -1,5 +1,7 @@
 """The Estimators page without a browser: a stored study at once, a state of one's own, a case in full, samples."""
 
+import json
+import math
 import time
 from pathlib import Path
 
@@ -34,12 +36,12 @@ def wait(app: AppTest, job: str, seconds: float = 90) -> None:
 
 @pytest.mark.parametrize("source", RECORDS)
 def test_a_stored_study_is_shown_at_once(source: str) -> None:
-    path = ASSETS / "results" / RECORDS[source]
-    if not path.is_file():
-        pytest.skip("This study does not ship yet.")
-    study = read_record(path)["result"]
+    study = read_record(ASSETS / "results" / RECORDS[source])["result"]
     app = open_page(es_source=source)
     assert not app.error
+    cost = json.loads(app.get("plotly_chart")[0].proto.spec)
+    low, high = cost["layout"]["xaxis"]["range"]
+    assert all(low < math.log10(row["passes"]) < high for row in study["estimators"] if not row["refused"])
     table = app.dataframe[0].value
     assert len(table) == sum(not row["refused"] for row in study["estimators"])
     (stored,) = [row for row in study["estimators"] if row["name"] == "probing-mixture"]

@@ -88,7 +88,7 @@ def cost_chart(study: Row) -> None:
         title="forward passes a state (logarithmic)",
         type="log",
         tickvals=[1, 3, 10, 30, 100, 300, 1000, 3000, 10000],
-        range=[-0.35, len(str(int(most))) - 0.3],
+        range=[-0.35, math.log10(max(most, 10)) + 0.2],
     )
     low, high = _range([row[key] for row in rows])
     figure.update_yaxes(title=title, range=[low, high])
