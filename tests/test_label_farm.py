@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -181,6 +182,14 @@ def test_a_folder_belongs_to_one_recipe(tmp_path: Path) -> None:
     label_farm._claim(tmp_path / "l", TABLE)
     with pytest.raises(FormatError, match="holds labels with seed 7000, not 5"):
         label_farm._claim(tmp_path / "l", LabelRecipe("chain", mass=1.0, seed=5))
+    older = {key: value for key, value in manifest_of(TABLE).items() if key != "ends"}
+    (tmp_path / "l" / MANIFEST).write_text(json.dumps(older))
+    label_farm._claim(tmp_path / "l", TABLE)
+    with pytest.raises(FormatError, match="holds labels with ends 1, not 2"):
+        label_farm._claim(tmp_path / "l", replace(TABLE, ends=2))
+    (tmp_path / "l" / MANIFEST).write_text("{}")
+    with pytest.raises(FormatError, match="holds labels with low_precision None"):
+        label_farm._claim(tmp_path / "l", TABLE)
     (tmp_path / "l" / MANIFEST).write_text("{")
     with pytest.raises(FormatError, match="is damaged"):
         label_farm._claim(tmp_path / "l", TABLE)

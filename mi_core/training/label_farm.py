@@ -27,6 +27,7 @@ from mi_core.training.labels import SHARD, LabelRecipe, shard_bytes, shard_path,
 from mi_core.training.progress import Clock, Report
 
 ENGINES = ("local", "ray")
+_LATER = ("longest", "flank", "ends")  # not in the manifests of the first folders, which were made with the defaults
 MANIFEST = "labels.json"
 TRIES = 3  # of one shard, before a lost worker is taken for the shard's own fault
 
@@ -83,7 +84,8 @@ def _claim(folder: Path, recipe: LabelRecipe) -> None:
     wanted = manifest_of(recipe)
     path = folder / MANIFEST
     if path.is_file():
-        held = _read_manifest(path)
+        usual = asdict(LabelRecipe(recipe.model))
+        held = {key: usual[key] for key in _LATER} | _read_manifest(path)
         differing = sorted(key for key in wanted if held.get(key) != wanted[key])
         if differing:
             key = differing[0]
