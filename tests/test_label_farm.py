@@ -428,12 +428,12 @@ def test_a_board_is_seen_under_symmetries_or_as_it_was_probed(
     for folder in folders:
         folder.mkdir()
         an_old_shard(folder)
-        (folder / MANIFEST).write_text(json.dumps({"model": "sudoku", "name": folder.name}))
+    (folders[0] / MANIFEST).write_text(json.dumps({"model": "sudoku"}))  # the other's recipe is not known
     monkeypatch.setattr("mi_core.training.head.train_head", train)
     both = [word for folder in folders for word in ("--labels", str(folder))]
     assert main(["train", "head", *both, *option]) == 0
     assert (seen["augment"] is symmetric_labels, seen["origin"]["symmetries"]) == (moved, moved)
-    assert len(seen["labels"]) == 4 and [part["name"] for part in seen["origin"]["labels"]] == ["one", "two"]
+    assert len(seen["labels"]) == 4 and seen["origin"]["labels"] == [{"model": "sudoku"}, "unknown"]
 
 
 def test_sets_are_mixed_at_an_even_pace() -> None:

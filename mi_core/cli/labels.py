@@ -132,7 +132,7 @@ def train_head_command(arguments: argparse.Namespace) -> Answer:
     path = arguments.weights or (catalog.SUDOKU_FILE if is_sudoku else None)
     model = catalog.load_model(arguments.model, weights=path)
     folders: list[Path] = arguments.labels or [Path("runs/labels")]
-    if is_sudoku and not any((folder / MANIFEST).is_file() for folder in folders):
+    if is_sudoku and len(folders) == 1 and not (folders[0] / MANIFEST).is_file():
         fast = catalog.load_model("sudoku", weights=path, low_precision=True)
         labels = make_labels(fast, folders[0], shards=arguments.shards, minutes=arguments.label_minutes, report=log)
     else:
@@ -256,9 +256,10 @@ def _origin(folders: Sequence[Path], is_sudoku: bool) -> dict[str, Any]:
 
     from mi_core.training.label_farm import MANIFEST
 
-    known = [json.loads(path.read_text()) for folder in folders if (path := folder / MANIFEST).is_file()]
-    if known:
-        return {"data": "probed MI", "labels": known[0] if len(known) == 1 else known}
+    paths = [folder / MANIFEST for folder in folders]
+    known = [json.loads(path.read_text()) if path.is_file() else "unknown" for path in paths]
+    if len(known) > 1 or paths[0].is_file():
+        return {"data": "probed MI", "labels": known if len(known) > 1 else known[0]}
     where = "half random, half decoding states of our generator" if is_sudoku else "states of unknown origin"
     return {"data": f"probed MI (mass .995, 12 positions a state) of {where}" if is_sudoku else f"probed MI of {where}"}
 
