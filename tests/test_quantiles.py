@@ -198,5 +198,7 @@ def test_a_command_trains_it(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     training = ["train", "head", *common, "--variant", "quantiles", "--out", str(out), "--epochs", "1"]
     assert main(training) == 1
     assert "no marginals head for model golden" in capsys.readouterr().err
+    assert main([*training, "--start", str(start), "--rounds", "7"]) == 1
+    assert "--rounds is for training that one" in capsys.readouterr().err
     assert main([*training, "--start", str(start)]) == 0
     assert load_quantiles(out, catalog.load_head("golden", weights=start)).top.config.pair == 64

@@ -9,13 +9,13 @@ import torch
 
 from mi_core import catalog
 from mi_core.agreement import agreement, peer_matrix
-from mi_core.errors import FormatError, InputError
+from mi_core.errors import FormatError, InputError, SettingError
 from mi_core.head import KIND as HEAD_KIND
-from mi_core.head import load_head_file
+from mi_core.head import build_head, config_for, load_head_file
 from mi_core.information import entropy
 from mi_core.models.sudoku import KIND, SudokuConfig, load_sudoku
 from mi_core.probing import probe
-from mi_core.training.head import HeadTraining, train_head
+from mi_core.training.head import HeadTraining, grown, train_head
 from mi_core.training.labels import (
     PROBED,
     SHARD,
@@ -258,3 +258,28 @@ def test_a_head_can_go_on_from_another(tmp_path: Path) -> None:
     assert 0 < max((tensors[name] - before[name]).abs().max() for name in tensors) < 0.05, "one step away"
     with pytest.raises(InputError, match="is a paper head, not a marginals one"):
         train_head(model, labels, out, replace(settings, variant="marginals"), report=lambda line: None)
+
+
+def test_a_head_grows_without_a_change_of_what_it_says(tmp_path: Path) -> None:
+    model = catalog.load_model("sudoku")
+    tokens = random_states(2, seed=1)
+    output, masked = model(tokens), tokens == model.vocab.mask_id
+    head = build_head(replace(config_for("marginals", output), rounds=1))
+    larger = grown(head, 3)
+    assert torch.equal(larger(output, masked), head(output, masked)) and larger.config.rounds == 3
+    larger(output, masked).sum().backward()
+    assert all(float(u.back.weight.grad.abs().max()) > 0 for u in larger.rounds[1:]), "and can learn"
+    with pytest.raises(InputError, match="has 3 path updates; it can get more, but not the 2 asked for"):
+        grown(larger, 2)
+
+
+def test_the_number_of_path_updates_is_a_setting(tmp_path: Path) -> None:
+    model = catalog.load_model("sudoku")
+    labels = LabelSet(random_states(2, seed=1), torch.zeros(2, 81, 81), torch.zeros(2, dtype=torch.bool))
+    settings, out = HeadTraining(steps=1, rounds=1), tmp_path / "head.safetensors"
+    first = train_head(model, labels, out, settings, report=lambda line: None)
+    assert first.config.rounds == 1
+    more = replace(settings, start=str(out), rounds=2)
+    assert train_head(model, labels, tmp_path / "more.safetensors", more, report=lambda line: None).config.rounds == 2
+    with pytest.raises(SettingError, match="A paper head has no path updates"):
+        train_head(model, labels, tmp_path / "p.safetensors", replace(settings, variant="paper"))

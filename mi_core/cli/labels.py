@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mi_core import catalog
 from mi_core.cli.output import at_least_none, at_least_one, log
-from mi_core.errors import InputError
+from mi_core.errors import InputError, SettingError
 from mi_core.models.protocol import Model
 from mi_core.sudoku.board import VOCAB as BOARD
 
@@ -142,6 +142,8 @@ def train_head_command(arguments: argparse.Namespace) -> Answer:
     augment = symmetric_labels if is_sudoku and arguments.symmetries else None
     origin = _origin(folders, is_sudoku) | {"symmetries": augment is not None}
     if arguments.variant == catalog.QUANTILES:
+        if arguments.rounds is not None:
+            raise SettingError("Quantiles stand on a head that is there; --rounds is for training that one.")
         return _train_quantiles(arguments, model, labels, augment, origin)
     settings = HeadTraining(
         variant=arguments.variant,
@@ -150,6 +152,7 @@ def train_head_command(arguments: argparse.Namespace) -> Answer:
         rate=arguments.rate,
         seed=arguments.seed,
         start=str(arguments.start) if arguments.start else None,
+        rounds=arguments.rounds,
     )
     out = arguments.out or catalog.head_file(arguments.model, arguments.variant)
     train_head(model, labels, out, settings, augment=augment, report=log, origin=origin)

@@ -45,7 +45,7 @@ from mi_core.cli.labels import (
     make_labels_command,
     train_head_command,
 )
-from mi_core.cli.output import Bar, at_least_one, log
+from mi_core.cli.output import Bar, at_least_none, at_least_one, log
 from mi_core.cli.pointwise import describe_pointwise, train_pointwise_command
 from mi_core.cli.proteins import (
     bench_contacts_command,
@@ -520,6 +520,9 @@ def _parser() -> argparse.ArgumentParser:
     head.add_argument("--shards", type=at_least_one, default=64, help="shards of 64 states")
     head.add_argument("--label-minutes", type=float)
     head.add_argument("--start", type=Path, help="go on from this head, with a new schedule")
+    head.add_argument(
+        "--rounds", type=at_least_none, help="path updates, 6 or those of --start; beyond these they begin as nothing"
+    )
     head.add_argument("--epochs", type=at_least_one, default=30)
     head.add_argument("--minutes", type=float)
     head.add_argument("--rate", type=float, default=2e-3, help="learning rate; smaller where the loss gets stuck")

@@ -5,7 +5,7 @@ with few open cells counts for something beside one with three thousand pairs.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from mi_core.errors import InputError
-from mi_core.head import KIND, MIHead, build_head, check_fit, config_for, load_head_file, rows_of
+from mi_core.errors import InputError, SettingError
+from mi_core.head import KIND, MarginalsHead, MIHead, build_head, check_fit, config_for, load_head_file, rows_of
 from mi_core.models.protocol import Lazily, Model, ModelOutput, each
 from mi_core.training.labels import PAD, LabelSet
 from mi_core.training.loop import Losses, Run, Schedule
@@ -38,6 +38,7 @@ class HeadTraining:
     seed: int = 3
     checkpoint_every: int = 500  # steps; R² on the held-out states is taken then
     start: str | None = None  # a head to go on from, of the same variant
+    rounds: int | None = None  # path updates, if not those of `config_for` or of the head to go on from
     log_targets: bool = False  # squared error of log(1 + MI), which cares less about the strongest pairs
 
 
@@ -65,7 +66,9 @@ def train_head(
         origin: what the header says of the labels.
 
     Raises:
-        InputError: the head to start from is of another size or variant; the run kept there is another one.
+        InputError: the head to start from is of another size or variant or has more path updates; the run kept there
+            is another one.
+        SettingError: path updates for a head that has none.
     """
     torch.manual_seed(settings.seed)
     head = _first_head(settings, model, features_of(model, labels.tokens[:1])).to(model.device)
@@ -153,15 +156,39 @@ def _first_head(settings: HeadTraining, model: Model, output: ModelOutput) -> MI
     """A new head for a model that answers like `output`, or the one to go on from.
 
     Raises:
-        InputError: that one is of another variant or belongs to a model of another size.
+        InputError: that one is of another variant, belongs to a model of another size or has more path updates.
+        SettingError: path updates for a head that has none.
     """
+    if settings.rounds is not None and settings.variant != "marginals":
+        raise SettingError(f"A {settings.variant} head has no path updates; leave their number out.")
     if settings.start is None:
-        return build_head(config_for(settings.variant, output))
+        config = config_for(settings.variant, output)
+        return build_head(config if settings.rounds is None else replace(config, rounds=settings.rounds))
     head = load_head_file(Path(settings.start))
     if head.config.variant != settings.variant:
         raise InputError(f"{Path(settings.start).name} is a {head.config.variant} head, not a {settings.variant} one.")
     check_fit(head, model, output)
-    return head.train().requires_grad_(True)
+    return (head if settings.rounds is None else grown(head, settings.rounds)).train().requires_grad_(True)
+
+
+def grown(head: MIHead, rounds: int) -> MIHead:
+    """The same head with path updates behind its own that change nothing yet: it answers as before, with room to learn.
+
+    Raises:
+        InputError: it has more than `rounds`.
+    """
+    have = head.config.rounds
+    if rounds < have:
+        raise InputError(
+            f"The head to start from has {have} path updates; it can get more, but not the {rounds} asked for."
+        )
+    larger = build_head(replace(head.config, rounds=rounds))
+    larger.load_state_dict(head.state_dict(), strict=False)
+    if isinstance(larger, MarginalsHead):
+        for update in larger.rounds[have:]:
+            for silent in update.back.parameters():  # type: ignore[union-attr]
+                nn.init.zeros_(silent)
+    return larger
 
 
 def like_sized(
