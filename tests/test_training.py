@@ -260,7 +260,7 @@ def test_a_head_can_go_on_from_another(tmp_path: Path) -> None:
         train_head(model, labels, out, replace(settings, variant="marginals"), report=lambda line: None)
 
 
-def test_a_head_grows_without_a_change_of_what_it_says(tmp_path: Path) -> None:
+def test_a_head_grows_without_a_change_of_what_it_says() -> None:
     model = catalog.load_model("sudoku")
     tokens = random_states(2, seed=1)
     output, masked = model(tokens), tokens == model.vocab.mask_id
