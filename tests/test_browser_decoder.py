@@ -95,7 +95,7 @@ def test_nothing_scrolls_sideways(open_app, width):
 def test_the_benchmark_page_shows_its_shipped_results(open_app):
     page = open_app("/Benchmark")
     page.locator("[data-testid='stPlotlyChart'] .scatterlayer .trace").first.wait_for(timeout=60_000)
-    assert page.locator("[data-testid='stDataFrame']").count() >= 1
+    page.locator("[data-testid='stDataFrame']").first.wait_for(timeout=60_000)
     page.get_by_text("Empty board", exact=True).click()
     settle(page)
     page.locator("[data-testid='stPlotlyChart'] .scatterlayer .trace").first.wait_for(timeout=60_000)
