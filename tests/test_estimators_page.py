@@ -53,6 +53,18 @@ def test_a_stored_study_is_shown_at_once(source: str) -> None:
         assert not app.exception
 
 
+def test_a_fit_worse_than_the_mean_is_drawn_as_such() -> None:
+    source = "ESM-C Kunitz, other families"
+    study = read_record(ASSETS / "results" / RECORDS[source])["result"]
+    app = open_page(es_source=source)
+    app.selectbox(key="es_estimator").select("Probing, entropy difference").run()
+    (stored,) = [row for row in study["estimators"] if row["name"] == "probing-paper"]
+    specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+    (chart,) = [spec for spec in specs if "share of positions open" in str(spec["layout"].get("title"))]
+    assert chart["data"][1]["y"] == [band["r2"] for band in stored["by_ratio"]]
+    assert min(chart["data"][1]["y"]) < chart["layout"]["yaxis"]["range"][0] == -1
+
+
 def test_an_own_state_is_compared_and_its_case_shown() -> None:
     app = open_page(es_source="A state of your own", es_model="copied-bits")
     assert not app.dataframe

@@ -204,7 +204,7 @@ _TICKS = ["≤0.00001", "0.0001", "0.001", "0.01", "0.1", "1"]
 
 
 def by_ratio_chart(study: Row, row: Row) -> None:
-    """Spearman within fifths of the mask ratio, beside the root mean square error where there is one."""
+    """Spearman within fifths of the mask ratio, beside R² where the estimate is in nats; below -1 a bar is cut off."""
     figure = blank("By the share of positions open")
     names = [f"{100 * band['low']:.0f} to {100 * band['high']:.0f} %" for band in row["by_ratio"]]
     figure.add_bar(
@@ -219,12 +219,13 @@ def by_ratio_chart(study: Row, row: Row) -> None:
     if row["in_nats"]:
         figure.add_bar(
             x=names,
-            y=[None if band["r2"] is None else max(0.0, band["r2"]) for band in row["by_ratio"]],
+            y=[band["r2"] for band in row["by_ratio"]],
             name="R²",
             marker={"color": "#E69F00", "pattern": {"shape": "/"}},
             hovertemplate="R² %{y:.3f}<extra></extra>",
         )
-    figure.update_yaxes(range=[0, 1.02])
+    worst = min((y for bars in figure.data for y in bars.y if y is not None), default=0.0)
+    figure.update_yaxes(range=[max(-1.0, min(0.0, 1.1 * worst)), 1.02])
     figure.update_layout(height=260)
     figures.show(figure, "es_by_ratio", f"Spearman and R² by mask ratio for {name_of(row)}.")
 
