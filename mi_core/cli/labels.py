@@ -55,7 +55,27 @@ def _sequences(arguments: argparse.Namespace) -> tuple[str, ...]:
     if arguments.alignment:
         model = catalog.load_model(arguments.model, weights=arguments.weights)
         found = _of_alignments(arguments, model, trained=True, most=arguments.sequences)
-    return found + (tuple(sequences_in(arguments.fasta)[: arguments.sequences]) if arguments.fasta else ())
+    found += tuple(sequences_in(arguments.fasta)[: arguments.sequences]) if arguments.fasta else ()
+    return _less_relatives(found, arguments.unlike)
+
+
+def _less_relatives(sequences: tuple[str, ...], files: Sequence[Path]) -> tuple[str, ...]:
+    """Those that the profiles of these alignments do not find.
+
+    Raises:
+        InputError: they find all.
+    """
+    if not files:
+        return sequences
+    from mi_core.proteins.families import read_family
+    from mi_core.proteins.relatives import relatives
+    from mi_core.training.protein_data import alignments_in
+
+    out = relatives(sequences, [read_family(path) for path in alignments_in(files)])
+    log(f"{len(out):,} of {len(sequences):,} sequences are left out: a profile of --unlike finds them")
+    if sequences and len(out) == len(sequences):
+        raise InputError("Profiles of --unlike find every sequence; name others to keep, or fewer alignments.")
+    return tuple(letters for k, letters in enumerate(sequences) if k not in out)
 
 
 def _of_alignments(arguments: argparse.Namespace, model: Model, *, trained: bool, most: int = _MOST) -> tuple[str, ...]:
@@ -102,6 +122,7 @@ def masked_sequences(arguments: argparse.Namespace, model: Model) -> list[Tensor
 
     sequences = _of_alignments(arguments, model, trained=False) if arguments.alignment else ()
     sequences += tuple(sequences_in(arguments.fasta)) if arguments.fasta else ()
+    sequences = _less_relatives(sequences, arguments.unlike)
     if not sequences:
         raise InputError("States of a protein model need sequences; name --alignment or --fasta.")
     states: list[Tensor] = []
@@ -116,6 +137,8 @@ def add_sequences(parser: argparse.ArgumentParser, text: str) -> None:
 
     parser.add_argument("--fasta", type=Path, help="sequences to hide residues of, for a protein model")
     parser.add_argument("--alignment", type=Path, action="append", default=[], help=text)
+    unlike = "alignment or folder of them; sequences that a profile of one finds (HMMER, E < 10) are left out"
+    parser.add_argument("--unlike", type=Path, action="append", default=[], metavar="ALIGNMENT", help=unlike)
     parser.add_argument("--split", type=int, default=1, help="the seed of `train`, so that the same are held out")
     around = "random residues at most before and behind half of the sequences, as around a domain"
     parser.add_argument("--flank", type=at_least_none, default=0, help=around)

@@ -1,0 +1,105 @@
+"""Which sequences a family's profile finds, and that labels and benchmarks leave them out when asked to."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mi_core import catalog
+from mi_core.cli.labels import describe_held_out, masked_sequences
+from mi_core.cli.main import main
+from mi_core.errors import InputError
+from mi_core.proteins.families import read_family
+from mi_core.proteins.presets import PRESETS, load_preset
+from mi_core.proteins.relatives import relatives
+from mi_core.proteins.sequence import AMINO_ACIDS
+from mi_core.training import label_farm
+from mi_core.training.labels import LabelRecipe
+
+ALIGNMENTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "pfam40" / "alignments"
+RNG = np.random.default_rng(5)
+CONSENSUS = RNG.integers(20, size=60)
+
+
+def spelt(ids: Any) -> str:
+    return "".join(AMINO_ACIDS[k] for k in ids)
+
+
+def member() -> str:
+    """A sequence that shares about two fifths of its residues with the consensus, and a fifth with another member."""
+    return spelt(np.where(RNG.random(60) < 0.38, CONSENSUS, RNG.integers(20, size=60)))
+
+
+ROWS = [member() for _ in range(80)]
+STRANGERS = [spelt(RNG.integers(20, size=60)) for _ in range(200)]
+
+
+@pytest.fixture
+def alignment(tmp_path: Path) -> Path:
+    path = tmp_path / "family.fasta"
+    path.write_text("".join(f">s{k}\n{row}\n" for k, row in enumerate(ROWS)))
+    return path
+
+
+def test_a_profile_finds_members_that_no_single_member_resembles(alignment: Path) -> None:
+    """New members, alone and within longer sequences, wherever they stand; strangers are not among them."""
+    fresh = [member() for _ in range(20)]
+    within = [spelt(RNG.integers(20, size=50)) + text + spelt(RNG.integers(20, size=50)) for text in fresh]
+    everything = [*STRANGERS, *fresh, *within]
+    order = RNG.permutation(len(everything))
+    family = read_family(alignment)
+    found = {int(order[k]) for k in relatives([everything[k] for k in order], [family], evalue=1e-3)}
+    assert len(found) >= 36 and min(found) >= len(STRANGERS)
+    loose = {int(order[k]) for k in relatives([everything[k] for k in order], [family])}
+    assert found <= loose and len(loose) <= len(found) + 10, "by chance ten are to be expected at most"
+
+
+def test_several_families_are_looked_for_and_rows_of_gaps_do_not_matter(alignment: Path) -> None:
+    first, other = read_family(alignment), read_family(f">a\n{STRANGERS[0]}\n>b\n{'-' * 60}\n".encode())
+    sequences = [ROWS[0], STRANGERS[0], STRANGERS[1]]
+    assert relatives(sequences, [first]) == {0} and relatives(sequences, [other]) == {1}
+    assert relatives(sequences, [first, other]) == {0, 1}
+    assert relatives(sequences, []) == relatives([], [first]) == frozenset()
+
+
+def test_what_hmmer_cannot_take_is_one_sentence(alignment: Path) -> None:
+    with pytest.raises(InputError, match="100,001 residues; profiles search those of at most 100,000"):
+        relatives(["A" * 100_001], [read_family(alignment)])
+    with pytest.raises(InputError, match="no residues to make a profile of"):
+        relatives(["ACD"], [read_family(b">a\n---\n>b\n-X-\n")])
+
+
+@pytest.mark.skipif(not ALIGNMENTS.is_dir(), reason="The shared family alignments are not here.")
+@pytest.mark.parametrize(("family", "known"), [("PF00018", "sh3"), ("PF00240", "ubiquitin"), ("PF00595", "pdz")])
+def test_real_proteins_are_found_by_their_own_family_alone(family: str, known: str) -> None:
+    names = list(PRESETS)
+    sequences = [load_preset(name).sequence for name in names]
+    found = {names[k] for k in relatives(sequences, [read_family(ALIGNMENTS / f"{family}.align.80")])}
+    assert found == {known}
+
+
+def test_the_commands_leave_relatives_out(
+    alignment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fasta = tmp_path / "s.fasta"
+    fasta.write_text("".join(f">s{k}\n{text}\n" for k, text in enumerate([ROWS[0], STRANGERS[0], ROWS[1]])))
+    options = ["--fasta", str(fasta), "--unlike", str(alignment)]
+    recipes: list[LabelRecipe] = []
+    monkeypatch.setattr(label_farm, "make_shards", lambda recipe, *_, **__: recipes.append(recipe) or 0)
+    assert main(["labels", "--model", "esmc-mini", "--out", str(tmp_path / "l"), *options]) == 0
+    assert recipes[0].sequences == (STRANGERS[0],)
+    assert "2 of 3 sequences are left out" in capsys.readouterr().err
+    parser = argparse.ArgumentParser()
+    describe_held_out(parser)
+    model = catalog.load_model("esmc-mini")
+    stranger = model.vocab.encode(STRANGERS[0])
+    for state in masked_sequences(parser.parse_args([*options, "--states", "3"]), model):
+        shown = state != model.vocab.mask_id
+        assert (state[shown] == stranger[shown]).all()
+    fasta.write_text(f">a\n{ROWS[0]}\n")
+    assert main(["labels", "--model", "esmc-mini", "--out", str(tmp_path / "l"), *options]) == 1
+    assert "find every sequence" in capsys.readouterr().err
+    assert main(["labels", "--model", "esmc-mini", "--out", "l", "--fasta", str(fasta), "--unlike", "none"]) == 1
+    assert "no alignment at none" in capsys.readouterr().err
