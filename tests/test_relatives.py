@@ -95,7 +95,7 @@ def test_the_commands_leave_relatives_out(
     recipes: list[LabelRecipe] = []
     monkeypatch.setattr(label_farm, "make_shards", lambda recipe, *_, **__: recipes.append(recipe) or 0)
     assert main(["labels", "--model", "esmc-mini", "--out", str(tmp_path / "l"), *options]) == 0
-    assert recipes[0].sequences == (STRANGERS[0],)
+    assert recipes[0].sequences == (STRANGERS[0],) and recipes[0].unlike == "family.fasta"
     assert "2 of 3 sequences are left out" in capsys.readouterr().err
     parser = argparse.ArgumentParser()
     describe_held_out(parser)

@@ -33,6 +33,7 @@ def make_labels_command(arguments: argparse.Namespace) -> Answer:
         arguments.longest,
         arguments.flank,
         arguments.ends,
+        " ".join(path.name for path in arguments.unlike),
     )
     made = make_shards(
         recipe,

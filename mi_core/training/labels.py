@@ -80,6 +80,7 @@ class LabelRecipe:
     longest: int = LONGEST  # residues of a state
     flank: int = 0  # random residues at most before and behind half of the sequences
     ends: int = 1  # of a pair that must have been probed for it to be labelled, 1 or 2
+    unlike: str = ""  # the alignments whose relatives are not among the sequences, for the header of a head
 
     def __post_init__(self) -> None:
         if not 0 < self.mass <= 1:
