@@ -182,7 +182,7 @@ def test_a_folder_belongs_to_one_recipe(tmp_path: Path) -> None:
     label_farm._claim(tmp_path / "l", TABLE)
     with pytest.raises(FormatError, match="holds labels with seed 7000, not 5"):
         label_farm._claim(tmp_path / "l", LabelRecipe("chain", mass=1.0, seed=5))
-    older = {key: value for key, value in manifest_of(TABLE).items() if key != "ends"}
+    older = {key: value for key, value in manifest_of(TABLE).items() if key not in ("ends", "unlike")}
     (tmp_path / "l" / MANIFEST).write_text(json.dumps(older))
     label_farm._claim(tmp_path / "l", TABLE)
     with pytest.raises(FormatError, match="holds labels with ends 1, not 2"):

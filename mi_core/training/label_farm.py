@@ -27,12 +27,8 @@ from mi_core.training.labels import SHARD, LabelRecipe, shard_bytes, shard_path,
 from mi_core.training.progress import Clock, Report
 
 ENGINES = ("local", "ray")
-_LATER = (
-    "longest",
-    "flank",
-    "ends",
-    "unlike",
-)  # not in the manifests of the first folders, which were made with the defaults
+# Not in the manifests of the first folders, which were made with the defaults:
+_LATER = ("longest", "flank", "ends", "unlike")
 MANIFEST = "labels.json"
 TRIES = 3  # of one shard, before a lost worker is taken for the shard's own fault
 
